@@ -10,6 +10,7 @@
 // `stall_timeout` is cut.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -148,12 +149,14 @@ class HttpClient {
 };
 
 // For the CLI and tests: one request on a private loop, blocking. `on_data` gets body pieces as they come (return false to
-// stop); when empty, the body is collected.
+// stop); when empty, the body is collected. `cancelled`, when given, is looked at every 50 ms: once true the connection is
+// closed and the call fails with `interrupted` (a signal handler may set it).
 struct BlockingResponse {
   int status = 0;
   std::string body;
 };
 base::Result<BlockingResponse> http_call(const Endpoint& endpoint, const HttpRequest& request, base::Deadline deadline,
-                                         const std::function<bool(std::string_view)>& on_data = {});
+                                         const std::function<bool(std::string_view)>& on_data = {},
+                                         const std::atomic<bool>* cancelled = nullptr);
 
 }  // namespace slipway::io
