@@ -67,6 +67,9 @@ class Exchange {
   // A streamed answer (chunked). The head is buffered and leaves with the first write() or flush().
   virtual base::Result<void> start_stream(int status, Headers headers) = 0;
   virtual Task<base::Result<void>> write(std::string_view data) = 0;   // copies what the socket does not take at once
+  // Appends a small piece (a keep-alive comment) to a started stream without suspending, from outside the handler's
+  // coroutine (a sweep on the same loop). False, and nothing sent, when bytes already wait for the peer or it is gone.
+  virtual bool try_write(std::string_view data) = 0;
   virtual Task<base::Result<void>> finish() = 0;                       // a clean end: the last chunk
   // Ends the connection without a clean end of the body; also what the destructor does for an unfinished stream.
   virtual void abort() = 0;
@@ -108,6 +111,24 @@ struct HttpRequest {
   std::string_view host = "localhost";
   std::vector<Header> headers;
   std::string_view body;                             // sent with Content-Length
+  class SendCancel* cancel = nullptr;                // ends this send from outside while it waits for its head
+};
+
+// Lets somebody else on the loop end a send() that is on its way (the client is gone): the send fails with client_gone and
+// its connection is closed. Owned by the caller, outlives the send; one send at a time.
+class SendCancel {
+ public:
+  void cancel() {
+    cancelled_ = true;
+    if (on_cancel_) std::exchange(on_cancel_, nullptr)();
+  }
+  bool cancelled() const { return cancelled_; }
+  // For HttpClient: what cancel() runs while a send is on its way; empty when it is not.
+  void set(std::function<void()> on_cancel) { on_cancel_ = std::move(on_cancel); }
+
+ private:
+  bool cancelled_ = false;
+  std::function<void()> on_cancel_;
 };
 
 // The answer to one request on one pooled connection. Destroying it before the body's end closes the connection, which is
@@ -116,7 +137,8 @@ class HttpResponse {
  public:
   virtual ~HttpResponse() = default;
   virtual const codec::HttpHead& head() const = 0;
-  // The next piece of the body as it arrives, chunk framing removed; empty = clean end. Valid until the next call.
+  // The next piece of the body as it arrives, chunk framing removed (all chunks of one read from the socket come as one
+  // piece); empty = clean end. Valid until the next call.
   virtual Task<base::Result<std::string_view>> read_some() = 0;
   // The rest of the body, up to `limit`.
   virtual Task<base::Result<std::string>> read_all(std::size_t limit) = 0;
