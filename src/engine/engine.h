@@ -49,6 +49,9 @@ struct Sampling {
   std::optional<std::uint32_t> seed;       // unset: random
   std::vector<std::pair<Token, float>> logit_bias;
   std::string grammar;                     // GBNF; checked by check_grammar before submit
+  // Text at the prompt's end that the grammar covers too (the template's generation prompt): before the first sample the
+  // engine feeds its tokens to the grammar, as llama.cpp's own server does. Never with grammar_lazy.
+  std::string grammar_prefill;
   bool grammar_lazy = false;
   std::vector<GrammarTrigger> triggers;
   std::vector<std::string> preserved_tokens;
