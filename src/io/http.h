@@ -16,6 +16,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -59,6 +60,8 @@ class Exchange {
   virtual ~Exchange() = default;
   virtual const codec::HttpHead& head() const = 0;   // views stay valid for the exchange's life
   virtual std::string_view peer_address() const = 0; // "127.0.0.1", empty for unix sockets
+  // The peer's user id on a unix socket (SO_PEERCRED); nullopt on TCP.
+  virtual std::optional<std::uint32_t> peer_uid() const { return std::nullopt; }
   // The whole body, up to max_body; valid for the exchange's life. Call at most once.
   virtual Task<base::Result<std::string_view>> body() = 0;
 
