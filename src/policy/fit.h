@@ -1,0 +1,94 @@
+// Does a model fit this machine, with which context, how many sequences at once, and in which KV layout?
+//
+// Arithmetic: need = weights + KV cells x bytes a token + working memory, against free memory less a margin.
+// What a person asked for is honoured or refused with the numbers and the largest that fits; what nobody
+// asked for is chosen: context min(trained, 8,192), sequences by processors, cells for what requests usually
+// hold rather than the worst case (the engine pre-empts when they run out). Layout: in unified KV sharing a
+// prefix is free but every step scans all live cells, so unrelated sequences slow each other down as they
+// grow in number; separate streams are the reverse. Measured on 2 cores with a 135M model: 179 against 154
+// tokens/s at 8 clients, 145 against 232 at 32, and 119 against 108 at 32 when they share a prefix
+// (docs/decisions/0003-llama-cpp.md). So: unified up to kUnifiedParallel or when prefixes are shared, else
+// streams while their memory fits.
+//
+// Pure. Units: bytes, tokens. Failure: does_not_fit with the numbers; parameter_refused for a wish beyond the
+// model.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "domain/model.h"
+
+namespace slipway::policy {
+
+inline constexpr int kDefaultContext = 8'192;
+inline constexpr int kMinContext = 512;     // below this a chat makes no sense: refused instead of chosen
+inline constexpr int kContextStep = 256;    // contexts that we choose are multiples of this
+inline constexpr int kParallelPerCore = 4;  // decoding is bound by memory: several sequences share one pass
+inline constexpr int kMinParallel = 4;
+inline constexpr int kMaxParallel = 32;         // chosen; a person may ask for up to kMaxWishedParallel
+inline constexpr int kMaxWishedParallel = 128;  // slots + cached prefixes + scratch stay under 256 sequences
+inline constexpr int kUnifiedParallel = 8;      // up to here unified KV is the faster layout
+inline constexpr int kTypicalRequest = 2'048;   // cells that one request usually holds
+inline constexpr std::uint64_t kFreeMarginPercent = 10;    // of free memory, left for everything else
+inline constexpr std::uint64_t kProcessBytes = 48u << 20;  // the worker itself: code, tokenizer, buffers
+
+// The model, from its GGUF header (codec/gguf) or, before it is here, from the catalogue.
+struct ModelShape {
+  std::string name;  // for messages
+  domain::ModelTask task = domain::ModelTask::chat;
+  std::uint64_t weight_bytes = 0;
+  std::uint64_t kv_bytes_per_token = 0;  // f16; 0 = keeps no KV
+  int trained_context = 0;               // 0 = unknown: 4,096 is assumed
+  std::uint32_t embedding_length = 0;    // 0 = unknown: a guess from the weights
+  std::uint32_t vocabulary = 0;          // 0 = unknown: 128,000 is assumed
+};
+ModelShape shape_of(const domain::CatalogEntry& entry, const domain::ModelFile& file);
+
+// What one replica may use.
+struct Room {
+  std::uint64_t free_bytes =
+      0;          // memory that can be had without swapping, less what starting replicas will take
+  int cores = 1;  // of this replica
+};
+
+// What was asked for (modelParameters); unset = choose.
+struct FitWish {
+  std::optional<int> context_tokens;  // maxModelLen
+  std::optional<int> parallel;        // maxNumSeqs
+  std::optional<int> batch_tokens;    // maxNumBatchedTokens
+  std::optional<domain::KvLayout> layout;
+  domain::KvType kv_type = domain::KvType::f16;
+  bool shares_prefixes = false;  // requests are known to begin alike (one system prompt, RAG, agents)
+};
+
+struct Need {
+  std::uint64_t weights = 0;
+  std::uint64_t kv = 0;
+  std::uint64_t working = 0;  // compute buffers, logits, the process itself
+  std::uint64_t total() const { return weights + kv + working; }
+};
+
+struct Fit {
+  int context_tokens = 0;
+  int kv_tokens = 0;
+  int parallel = 0;
+  domain::KvLayout layout = domain::KvLayout::unified;
+  domain::KvType kv_type = domain::KvType::f16;
+  int batch_tokens = 0;  // 0 = the engine's default
+  Need need;
+  std::vector<std::string> reasons;  // one sentence for each choice
+};
+
+base::Result<Fit> fit(const ModelShape& model, const Room& room, const FitWish& wish);
+
+// Copies the numbers and appends the reasons.
+void apply(const Fit& fit, domain::LoadPlan& plan);
+
+std::uint64_t kv_bytes(std::uint64_t f16_bytes_per_token, domain::KvType type, std::int64_t tokens);
+std::uint64_t working_bytes(const ModelShape& model, int parallel);
+
+}  // namespace slipway::policy
