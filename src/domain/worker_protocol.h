@@ -7,7 +7,8 @@
 //   {"type":"drained"}
 //
 // Beats come at most every 250 ms while the engine makes progress (from llama's abort callback, once a graph node), and
-// every second while it is idle; a busy worker that sends none is stuck. The parent closing its end means: exit.
+// every second while it is idle; a busy worker that sends none is stuck. The control descriptor is one end of a socket pair:
+// end of file on it means that the parent is gone: exit. The command line is codec/worker_arguments.h.
 // The crash page is a shared memory file (fd 5) that names the fingerprints of the running step: CrashPage below.
 #pragma once
 

@@ -98,6 +98,12 @@ class StrikeBook {
   // How long a refused request stays refused; zero for others.
   base::Duration refused_for(std::uint64_t fingerprint, base::MonotonicTime now) const;
   std::size_t size() const { return entries_.size(); }
+  // Every fingerprint that has a strike, oldest strike first.
+  std::vector<std::uint64_t> fingerprints() const {
+    std::vector<std::uint64_t> out;
+    for (const Entry& entry : entries_) out.push_back(entry.fingerprint);
+    return out;
+  }
 
  private:
   struct Entry {
