@@ -20,13 +20,17 @@ struct DownloadRequest {
   std::string if_match;                     // ETag of the first piece: a changed file fails instead of mixing
 };
 struct DownloadResult {
+  int status = 0;                           // of the final answer, after redirects
   std::uint64_t total_bytes = 0;            // of the whole file; 0 = unknown
   std::string etag;
   bool ranged = false;                      // the server honoured `offset`
 };
-// `sink` gets the bytes in order and returns an error to stop (disk full). gated for 401/403, download_failed else.
+// `sink` gets the body's bytes in order and returns an error to stop (disk full). gated for 401/403, download_failed else.
+// `on_head` sees the final answer's head once, before the first byte and also when the status is a failure (412, 416); an
+// error from it stops the download. It is where a caller notices a server that ignores `offset` or a file that changed.
 base::Result<DownloadResult> download(const DownloadRequest& request,
                                       const std::function<base::Result<void>(std::string_view)>& sink,
-                                      const std::atomic<bool>* cancelled = nullptr);
+                                      const std::atomic<bool>* cancelled = nullptr,
+                                      const std::function<base::Result<void>(const DownloadResult&)>& on_head = {});
 
 }  // namespace slipway::io
