@@ -9,10 +9,8 @@ namespace slipway::codec {
 
 struct JsonLimits {
   std::size_t max_bytes = 4u << 20;
-  int max_depth = 64;          // a JSON schema nests deeper than a conversation
+  std::size_t max_depth = 64;  // a JSON schema nests deeper than a conversation
   std::size_t max_keys = 128;  // top-level keys
-  std::size_t max_values =
-      1u << 20;  // values in the whole body (a prompt of token ids is an array of numbers)
   std::int64_t max_n = 16;
   std::size_t max_stop = 16;
 };
