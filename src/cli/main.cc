@@ -1,6 +1,9 @@
-#include <cstdio>
+#include <string>
+#include <vector>
 
-int main() {
-  std::puts("slipway " SLIPWAY_VERSION);
-  return 0;
+#include "cli/app.h"
+
+int main(int argc, char** argv) {
+  slipway::cli::StdConsole console;
+  return slipway::cli::run(std::vector<std::string>(argv + 1, argv + argc), console);
 }

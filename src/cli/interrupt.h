@@ -1,0 +1,30 @@
+// Ctrl-C: the first SIGINT (or SIGTERM) sets a flag that waiting calls look at, the second ends the process
+// with 130.
+//
+// One per process, installed by the verb that waits; the destructor puts the old handlers back. Threads: main
+// only; the flag may be read anywhere. Blocking reads return early (no SA_RESTART).
+#pragma once
+
+#include <signal.h>
+
+#include <atomic>
+
+namespace slipway::cli {
+
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  static const std::atomic<bool>& flag();
+  static bool raised();
+  static void clear();  // an answer was stopped; the program goes on
+
+ private:
+  struct sigaction old_interrupt_{};
+  struct sigaction old_terminate_{};
+};
+
+}  // namespace slipway::cli
