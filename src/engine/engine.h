@@ -10,7 +10,9 @@
 // it continues later; it never fails for that. Isolation: prefixes are shared only within one `cache_salt`.
 //
 // Threads: every public method is thread-safe. Sinks are called on the loop thread and must not block or throw.
-// Errors: load_failed, gguf_corrupt, does_not_fit from load(); context_overflow, queue_full, draining from submit().
+// Errors: load_failed with llama.cpp's last words from load(); context_overflow, queue_full, draining, bad_request (an empty
+// prompt, a token outside the vocabulary), bad_schema, unsupported (an embedding model) from submit(). A request that fails
+// alone (non-finite logits, a grammar that ran into a wall) ends with `internal`; the others of its step go on.
 #pragma once
 
 #include <atomic>
@@ -121,10 +123,15 @@ struct Stats {
   std::uint64_t kv_total = 0;
 };
 
+enum class LogLevel { debug, info, warning, error };
+
 struct LoadHooks {
   std::function<void(const domain::WorkerProgress&)> progress;  // on the loading thread
   std::function<void()> beat;              // from llama's abort callback, once a graph node; must be cheap
-  domain::CrashPage* crash_page = nullptr; // fingerprints of the running step are written here
+  domain::CrashPage* crash_page = nullptr; // fingerprints of the running step are written here; count 0 between steps
+  // llama.cpp's own words, one line a call, any thread; must not block. Process-wide, because llama.cpp's log is: the last
+  // load() wins. Empty: warnings and errors go to stderr.
+  std::function<void(LogLevel level, std::string_view line)> log;
 };
 
 class Vocabulary;
@@ -139,11 +146,13 @@ class Engine {
   virtual domain::ReplicaFacts facts() const = 0;
   virtual const domain::LoadPlan& plan() const = 0;
 
-  // Refuses at once (context_overflow with the counts, queue_full with retry_after, draining) or admits.
+  // Refuses at once (context_overflow with the counts, queue_full with retry_after, draining) or admits. Compiles the
+  // grammar on the caller's thread.
   virtual base::Result<std::unique_ptr<Ticket>> submit(Request request, std::shared_ptr<Sink> sink) = 0;
   // Mean-pooled or model-defined, L2-normalised embedding of each input. Blocking; runs between decode steps.
   virtual base::Result<std::vector<std::vector<float>>> embed(const std::vector<std::vector<Token>>& inputs) = 0;
-  // Compiles the grammar against this vocabulary without running it: bad_schema with the reason.
+  // Compiles the grammar against this vocabulary without running it: bad_schema with the reason. submit() does the same, so
+  // this is for callers that must know before.
   virtual base::Result<void> check_grammar(const Sampling& sampling) const = 0;
 
   virtual Stats stats() const = 0;

@@ -16,9 +16,9 @@ namespace slipway::policy {
 
 struct BatchLimits {
   int parallel = 1;           // sequences at once
-  int batch_tokens = 512;     // budget of one step, decode tokens included
+  int batch_tokens = 512;     // budget of one step, decode tokens included; at least parallel + 1 is used
   int prefill_share = 0;      // budget for prompt tokens while somebody decodes; 0 = what is left of batch_tokens
-  int reserve_cells = 32;     // kept free for decoding sequences when admitting
+  int reserve_cells = 32;     // kept free for each admitted sequence's answer when another one is admitted
 };
 
 // A sequence as the planner sees it, in admission order (oldest first). `id` is the engine's index.
@@ -35,7 +35,8 @@ struct Chunk {
   bool operator==(const Chunk&) const = default;
 };
 
-// The next step. Empty when nothing can run.
+// The next step: decoding sequences, then prompt chunks, each oldest first. Empty when nothing can run. While an `alone`
+// sequence is there, only it runs.
 std::vector<Chunk> compose_step(std::span<const Sequence> sequences, const BatchLimits& limits);
 
 struct Waiting {
@@ -43,7 +44,8 @@ struct Waiting {
   int new_cells = 0;          // cells for its uncached prompt
   bool alone = false;
 };
-// How many of the queue's front start now (FIFO: nobody overtakes).
+// How many of the queue's front start now (FIFO: nobody overtakes). With nobody running the first always starts: the
+// engine refused at submit what cannot fit alone.
 int admit_count(std::span<const Waiting> queue, int running, bool running_alone, std::int64_t free_cells,
                 std::int64_t evictable_cells, const BatchLimits& limits);
 
@@ -52,7 +54,8 @@ struct Running {
   std::uint64_t admitted = 0; // order of admission, larger = younger
   int cells = 0;              // cells that only this sequence holds
 };
-// Whom to pre-empt so that at least `cells_needed` cells become free: youngest first, never the oldest.
+// Whom to pre-empt so that at least `cells_needed` cells become free: youngest first, never the oldest. All but the oldest
+// when even that is not enough.
 std::vector<int> choose_preemption(std::span<const Running> running, std::int64_t cells_needed);
 
 }  // namespace slipway::policy
