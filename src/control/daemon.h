@@ -30,6 +30,7 @@ struct DaemonReady {
 struct DaemonOptions {
   std::string environment = "local";
   domain::Blueprint blueprint;
+  bool deploy_models = true;  // false: add none of the blueprint's models (`up --no-models`); stored deployments start
   io::Paths paths;
   std::filesystem::path worker;  // empty: $SLIPWAY_WORKER, else slipway-worker beside this executable
   // Once the gateway and the control API answer; models may still be loading (GET /control/v1/progress follows them).

@@ -53,6 +53,9 @@ class Process {
   Process(Process&&) noexcept;
   Process& operator=(Process&&) noexcept;
   ~Process();          // a child that still runs is killed and reaped
+  // Gives the child up: it outlives this object and nobody here reaps it (`slipway up` and its daemon). Spawn it with
+  // die_with_parent = false and new_session = true.
+  void detach();
   pid_t pid() const;
   // Through the pidfd; a child that is gone is not an error.
   void signal(int number);
