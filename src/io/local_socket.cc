@@ -45,6 +45,13 @@ base::Result<Fd> listen_unix(const std::filesystem::path& path, int backlog) {
   return fd;
 }
 
+base::Result<std::pair<Fd, Fd>> make_socket_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return system_error("cannot make a socket pair");
+  return std::pair(Fd(ends[0]), Fd(ends[1]));
+}
+
 base::Result<SharedMemory> SharedMemory::create(const char* name, std::size_t bytes) {
   Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return system_error("cannot make shared memory");

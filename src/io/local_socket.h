@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <utility>
 
 #include "base/result.h"
 #include "io/process.h"
@@ -13,6 +14,10 @@ namespace slipway::io {
 // are ours (in the runtime directory, while its lock is held). Paths over 107 bytes are refused
 // (sockaddr_un).
 base::Result<Fd> listen_unix(const std::filesystem::path& path, int backlog = 1024);
+
+// Two connected stream sockets, close-on-exec: {ours, the child's}. Either end sees end of file when the
+// other's owner ends.
+base::Result<std::pair<Fd, Fd>> make_socket_pair();
 
 // Anonymous memory (memfd) mapped here; the descriptor goes to the child. Zeroed. Sealed against shrinking,
 // so that a child cannot make our reads fault.
