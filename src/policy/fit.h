@@ -43,7 +43,7 @@ struct ModelShape {
   std::uint64_t weight_bytes = 0;
   std::uint64_t kv_bytes_per_token = 0;  // f16; 0 = keeps no KV
   int trained_context = 0;               // 0 = unknown: 4,096 is assumed
-  std::uint32_t embedding_length = 0;    // 0 = unknown: a guess from the weights
+  std::uint32_t embedding_length = 0;    // 0 = unknown: 4,096 is assumed
   std::uint32_t vocabulary = 0;          // 0 = unknown: 128,000 is assumed
 };
 ModelShape shape_of(const domain::CatalogEntry& entry, const domain::ModelFile& file);
