@@ -56,8 +56,7 @@ base::Result<LocalParameters> local_parameters(const domain::ModelSpec& spec, co
 // Whether the local target can serve this at all: framework, accelerator, number of devices.
 // model_cannot_run_here says why with the evidence and what could. `gpus`: usable GPUs of this machine.
 // Returns notes for the user.
-base::Result<std::vector<std::string>> check_local(const domain::ModelSpec& spec, int gpus,
-                                                   const Source& source = {});
+base::Result<std::vector<std::string>> check_local(const domain::ModelSpec& spec, int gpus);
 
 // A spec as `slipway deploy NAME` makes it, without a file. `service_name`: a DNS label made from the
 // catalogue's name.
