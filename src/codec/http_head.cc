@@ -122,8 +122,8 @@ class Parser {
       return o;
     if (p_ == end_) return Outcome::more;
     if (*p_ != '0' && *p_ != '1') return bad("the version is not HTTP/1.1 or HTTP/1.0");
-    old_ = *p_++ == '0';
-    if (old_) head_.keep_alive = false;
+    head_.http_1_0 = *p_++ == '0';
+    if (head_.http_1_0) head_.keep_alive = false;
     return Outcome::ok;
   }
 
@@ -212,7 +212,7 @@ class Parser {
   Outcome expectation(std::string_view value) {
     if (!request_) return Outcome::ok;
     if (!equal_ignoring_case(value, "100-continue")) return bad("an Expect header other than 100-continue");
-    head_.expect_continue = !old_;
+    head_.expect_continue = !head_.http_1_0;
     return Outcome::ok;
   }
 
@@ -242,7 +242,7 @@ class Parser {
   Outcome coding(std::string_view value) {
     if (chunked_) return bad("a second Transfer-Encoding header");
     if (!equal_ignoring_case(value, "chunked")) return bad("a Transfer-Encoding other than chunked");
-    if (old_) return bad("a Transfer-Encoding in HTTP/1.0");
+    if (head_.http_1_0) return bad("a Transfer-Encoding in HTTP/1.0");
     chunked_ = true;
     return Outcome::ok;
   }
@@ -254,7 +254,7 @@ class Parser {
 
   Outcome finish_request() {
     if (chunked_ && has_length_) return bad("Content-Length together with Transfer-Encoding");
-    if (!host_.data() && !old_) return bad("no Host header");
+    if (!host_.data() && !head_.http_1_0) return bad("no Host header");
     frame(BodyFraming::none);
     return origin_form();
   }
@@ -299,7 +299,6 @@ class Parser {
   const bool full_;
   const bool request_;
   bool ended_ = false;
-  bool old_ = false;  // HTTP/1.0
   bool has_length_ = false;
   bool chunked_ = false;
   bool too_large_ = false;

@@ -38,6 +38,7 @@ struct HttpHead {
   std::uint64_t content_length = 0;
   bool keep_alive = true;
   bool expect_continue = false;
+  bool http_1_0 = false;  // the sender does not know chunks
   std::size_t bytes = 0;  // length of the head with its final CRLFCRLF
 
   std::string_view path() const { return target.substr(0, target.find('?')); }

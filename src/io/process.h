@@ -1,7 +1,8 @@
-// Child processes that cannot outlive us: PDEATHSIG, a pipe whose end-of-file means the parent is gone, and pidfds so that
-// a signal never reaches a stranger with a reused pid.
+// Child processes that cannot outlive us: PDEATHSIG, a pipe whose end-of-file means the parent is gone, and
+// pidfds so that a signal never reaches a stranger with a reused pid.
 //
-// Threads: spawn from the main thread only (PDEATHSIG follows the thread that forked). Waiting is asynchronous on a Loop.
+// Threads: spawn from the main thread only (PDEATHSIG follows the thread that forked). Waiting is
+// asynchronous on a Loop.
 #pragma once
 
 #include <sys/types.h>
@@ -32,17 +33,17 @@ class Fd {
 };
 
 struct ProcessSpec {
-  std::string program;                                  // absolute path
-  std::vector<std::string> arguments;                   // without argv[0]
-  std::vector<std::string> environment;                 // "NAME=value"; nothing is inherited
-  std::vector<std::pair<int, int>> descriptors;         // {ours, number in the child}; all others are closed
-  Fd* stderr_to = nullptr;                              // stdout and stderr go there; null = /dev/null
-  bool new_session = false;                             // setsid: for the daemon itself
+  std::string program;                           // absolute path
+  std::vector<std::string> arguments;            // without argv[0]
+  std::vector<std::string> environment;          // "NAME=value"; nothing is inherited
+  std::vector<std::pair<int, int>> descriptors;  // {ours, number in the child}; all others are closed
+  Fd* stderr_to = nullptr;                       // stdout and stderr go there; null = /dev/null
+  bool new_session = false;                      // setsid: for the daemon itself
   bool die_with_parent = true;
 };
 
 struct ExitStatus {
-  int code = 0;        // exit code, when signal == 0
+  int code = 0;  // exit code, when signal == 0
   int signal = 0;
   std::string describe() const;  // "exit code 1", "killed by SIGSEGV"
 };
@@ -52,9 +53,9 @@ class Process {
   static base::Result<Process> spawn(const ProcessSpec& spec);
   Process(Process&&) noexcept;
   Process& operator=(Process&&) noexcept;
-  ~Process();          // a child that still runs is killed and reaped
-  // Gives the child up: it outlives this object and nobody here reaps it (`slipway up` and its daemon). Spawn it with
-  // die_with_parent = false and new_session = true.
+  ~Process();  // a child that still runs is killed and reaped
+  // Gives the child up: it outlives this object and nobody here reaps it (`slipway up` and its daemon). Spawn
+  // it with die_with_parent = false and new_session = true.
   void detach();
   pid_t pid() const;
   // Through the pidfd; a child that is gone is not an error.
@@ -69,9 +70,12 @@ class Process {
   std::shared_ptr<Impl> impl_;
 };
 
-base::Result<std::pair<Fd, Fd>> make_pipe();            // {read, write}, close-on-exec
+base::Result<std::pair<Fd, Fd>> make_pipe();  // {read, write}, close-on-exec
 // Runs a program to its end, blocking, for tools such as pip: output is captured up to `limit` bytes.
-struct RunResult { ExitStatus status; std::string output; };
+struct RunResult {
+  ExitStatus status;
+  std::string output;
+};
 base::Result<RunResult> run(const ProcessSpec& spec, base::Deadline deadline, std::size_t limit = 1u << 20,
                             const std::function<void(std::string_view)>& on_output = {});
 

@@ -1,5 +1,6 @@
-// Locks a process in before it touches a model file: no new privileges, no new sockets, no exec, no ptrace, read-only
-// files, rlimits. Uses seccomp (libseccomp), Landlock where the kernel has it, and an empty environment.
+// Locks a process in before it touches a model file: no new privileges, no new sockets, no exec, no ptrace,
+// read-only files, rlimits. Uses seccomp (libseccomp), Landlock where the kernel has it, and an empty
+// environment.
 #pragma once
 
 #include <string>
@@ -10,15 +11,17 @@
 namespace slipway::io {
 
 struct SandboxSpec {
-  std::vector<std::string> readable;       // paths that stay readable (the model, CPU topology under /sys and /proc)
-  bool allow_gpu = false;                  // /dev/nvidia*, ioctl
+  std::vector<std::string>
+      readable;            // paths that stay readable (the model, CPU topology under /sys and /proc)
+  bool allow_gpu = false;  // /dev/nvidia*, ioctl
 };
 struct SandboxReport {
   bool seccomp = false;
   bool landlock = false;
-  std::string missing;                     // what this kernel lacks, in words; empty when complete
+  std::string missing;  // what this kernel lacks, in words; empty when complete
 };
-// Call after the listening socket and the control pipe are open, before the first untrusted byte. Not reversible.
+// Call after the listening socket and the control pipe are open, before the first untrusted byte. Not
+// reversible.
 base::Result<SandboxReport> enter_sandbox(const SandboxSpec& spec);
 
 }  // namespace slipway::io
