@@ -235,8 +235,6 @@ void append_usage(std::string& out, const AnswerUsage& usage) {
   append_integer(out, usage.prompt_tokens + usage.completion_tokens);
   out += ",\"prompt_tokens_details\":{\"cached_tokens\":";
   append_integer(out, usage.cached_tokens);
-  out += "},\"completion_tokens_details\":{\"reasoning_tokens\":";
-  append_integer(out, usage.reasoning_tokens);
   out += "}}";
 }
 

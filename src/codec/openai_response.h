@@ -37,7 +37,6 @@ struct AnswerUsage {
   std::int64_t prompt_tokens = 0;
   std::int64_t cached_tokens = 0;
   std::int64_t completion_tokens = 0;
-  std::int64_t reasoning_tokens = 0;
 };
 // {"prompt_tokens":...}
 void append_usage(std::string& out, const AnswerUsage& usage);

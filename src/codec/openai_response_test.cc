@@ -79,7 +79,7 @@ TEST(StreamWriter, ChatEventsHaveOpenAisShape) {
   EXPECT_TRUE(j["choices"][0]["delta"].empty());
 
   out.clear();
-  writer.usage(out, {10, 4, 5, 0});
+  writer.usage(out, {10, 4, 5});
   j = event(out);
   EXPECT_TRUE(j["choices"].empty());
   EXPECT_EQ(j["usage"]["total_tokens"], 15);
@@ -103,7 +103,7 @@ TEST(WholeAnswer, ChatWithToolsAndLogprobs) {
   const std::vector<AnswerChoice> choices = {
       {0, "", "thinking", {{0, "call_1", "f", "{\"a\":1}"}}, "", "tool_calls"},
       {1, "text", "", {}, logprobs, "stop"}};
-  const json j = json::parse(whole_answer(AnswerKind::chat, kIdentity, choices, {3, 0, 4, 0}));
+  const json j = json::parse(whole_answer(AnswerKind::chat, kIdentity, choices, {3, 0, 4}));
   EXPECT_TRUE(j["choices"][0]["message"]["content"].is_null());
   EXPECT_EQ(j["choices"][0]["message"]["reasoning_content"], "thinking");
   EXPECT_EQ(j["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"], "{\"a\":1}");

@@ -19,6 +19,8 @@ struct llama_model;
 
 namespace slipway::engine {
 
+inline constexpr std::size_t kMaxGrammarBytes = 256 * 1024;
+
 struct RenderedChat {
   std::string prompt;
   Sampling sampling;               // grammar, triggers, preserved tokens filled in

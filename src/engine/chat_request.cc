@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "engine/chat.h"
 #include "engine/schema_check.h"
 
 namespace slipway::engine {

@@ -17,7 +17,6 @@ inline constexpr int kMaxBodyDepth = 64;
 inline constexpr std::size_t kMaxMessages = 4096;
 inline constexpr std::size_t kMaxTools = 128;
 inline constexpr std::size_t kMaxToolName = 64;
-inline constexpr std::size_t kMaxGrammarBytes = 256 * 1024;
 
 // `parallel_tool_calls`: what holds when the body does not say.
 base::Result<common_chat_templates_inputs> parse_chat_request(std::string_view body,
