@@ -63,6 +63,8 @@ class Process {
   // Loop thread; once. The callback runs on the loop when the child ended and was reaped.
   void on_exit(Loop& loop, std::function<void(ExitStatus)> callback);
   bool running() const;
+  // Of a child that ended.
+  ExitStatus status() const;
 
  private:
   Process() = default;
