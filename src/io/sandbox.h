@@ -20,8 +20,10 @@ struct SandboxReport {
   bool landlock = false;
   std::string missing;  // what this kernel lacks, in words; empty when complete
 };
-// Call after the listening socket and the control pipe are open, before the first untrusted byte. Not
-// reversible.
+// Call after the listening socket and the control pipe are open, before the first untrusted byte and before
+// other threads are made (Landlock confines the calling thread and what it makes; seccomp confines all). Not
+// reversible. Open descriptors keep their rights. Threads, memory and accept on the inherited socket work on;
+// refused calls fail with EPERM or EACCES.
 base::Result<SandboxReport> enter_sandbox(const SandboxSpec& spec);
 
 }  // namespace slipway::io
