@@ -181,6 +181,37 @@ Machine machine() {
   return m;
 }
 
+std::vector<ProcessorPlace> processor_places() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return {{}};
+  std::vector<ProcessorPlace> places;
+  for (int id = 0; id < CPU_SETSIZE; ++id) {
+    if (!CPU_ISSET(id, &set)) continue;
+    const fs::path dir = fmt::format("/sys/devices/system/cpu/cpu{}", id);
+    // The lowest sibling's number names the core: core_id alone repeats in every package.
+    const auto core = number(slurp(dir / "topology/thread_siblings_list"));
+    ProcessorPlace place{id, static_cast<int>(core.value_or(static_cast<std::uint64_t>(id))), 0};
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(dir, ignored))
+      if (const std::string name = entry.path().filename(); name.starts_with("node"))
+        place.node = static_cast<int>(number(std::string_view(name).substr(4)).value_or(0));
+    places.push_back(place);
+  }
+  return places;
+}
+
+std::set<std::string, std::less<>> processor_features() {
+  std::istringstream lines(slurp("/proc/cpuinfo"));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("flags") && !line.starts_with("Features")) continue;
+    std::istringstream words(line.substr(std::min(line.size(), line.find(':') + 1)));
+    std::set<std::string, std::less<>> features;
+    for (std::string word; words >> word;) features.insert(word);
+    return features;
+  }
+  return {};
+}
+
 std::uint64_t oom_kill_count() {
   return field(slurp("/proc/vmstat"), "oom_kill ").value_or(0);
 }

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace slipway::io {
 
@@ -31,6 +33,16 @@ struct Machine {
   std::uint64_t memory_available_bytes = 0;
 };
 Machine machine();
+
+// One processor that this process may use (sched_getaffinity), with its place (/sys/devices/system/cpu).
+struct ProcessorPlace {
+  int id = 0;    // the operating system's number
+  int core = 0;  // hyperthreads of one core share this
+  int node = 0;  // memory node
+};
+std::vector<ProcessorPlace> processor_places();
+// Words of the first processor's flags ("avx2") or Features ("asimd") line in /proc/cpuinfo.
+std::set<std::string, std::less<>> processor_features();
 
 // Processes the kernel ended for want of memory since boot, on the whole machine.
 std::uint64_t oom_kill_count();

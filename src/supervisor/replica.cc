@@ -135,7 +135,7 @@ void Replica::on_ended(io::ExitStatus status) {
                               .failed_message = failed_ ? failed_->message : "",
                               .last_lines = output_.last_lines()};
   const policy::CauseReport report = policy::classify(end);
-  if (!asked) strike(report.cause);
+  const bool struck = !asked && strike(report.cause);
   worker_.reset();
   progress_.reset();
   if (asked) {
@@ -145,15 +145,16 @@ void Replica::on_ended(io::ExitStatus status) {
   last_exit_ = {report.words, report.cause};
   last_failure_ = failure(report);
   give_back_off(report, was_ready ? now - ready_at_ : base::Duration::zero(), now);
+  if (struck) changed_(*this, Change::strikes);
 }
 
-void Replica::strike(policy::Cause cause) {
+bool Replica::strike(policy::Cause cause) {
   using enum policy::Cause;
   const bool request_to_blame =
       cause == crash || cause == exited || cause == out_of_memory || cause == no_progress;
-  if (!worker_ || !request_to_blame || held_by_others_) return;
+  if (!worker_ || !request_to_blame || held_by_others_) return false;
   const std::vector<std::uint64_t> running = read_crash_page(worker_->crash_page());
-  if (running.empty()) return;
+  if (running.empty()) return false;
   const std::vector<std::uint64_t> refused = shared_.quarantine.strike(running, shared_.loop.now());
   shared_.metrics.counter(Metric::quarantined, {config_.plan.model_id}).add(refused.size());
   telemetry::log(
@@ -161,7 +162,7 @@ void Replica::strike(policy::Cause cause) {
       fmt::format("{} requests were in the step that ended the worker; {} of them are refused for {}",
                   running.size(), refused.size(), base::human_duration(policy::kQuarantine)),
       {{"replica", id().str()}, {"model", config_.plan.model_id}});
-  changed_(*this, Change::strikes);
+  return true;
 }
 
 void Replica::give_back_off(const policy::CauseReport& report, base::Duration ready_for,
@@ -169,7 +170,7 @@ void Replica::give_back_off(const policy::CauseReport& report, base::Duration re
   const auto decision =
       policy::decide_restart(history_, report, ready_for, now, shared_.rng, config_.restart);
   next_start_ = now + decision.delay;
-  telemetry::log(Level::error, "worker_ended", fmt::format("{}; {}", report.words, decision.reason),
+  telemetry::log(Level::error, "worker_ended", decision.reason,
                  {{"replica", id().str()},
                   {"model", config_.plan.model_id},
                   {"cause", policy::to_string(report.cause)},
@@ -178,12 +179,12 @@ void Replica::give_back_off(const policy::CauseReport& report, base::Duration re
 }
 
 Error Replica::failure(const policy::CauseReport& report) const {
-  const base::ErrorInfo* row = failed_ ? base::find_error(failed_->code) : nullptr;
-  Error error(row != nullptr ? row->code : policy::code_of(report.cause),
-              failed_ && !failed_->message.empty() ? failed_->message
-                                                   : fmt::format("replica {}: {}", id().str(), report.words));
-  if (failed_ && !failed_->next.empty()) error = std::move(error).with_next(failed_->next);
-  return std::move(error).with_detail(fmt::format("{}", fmt::join(output_.last_lines(), "\n")));
+  const std::string lines = fmt::format("{}", fmt::join(output_.last_lines(), "\n"));
+  const base::ErrorInfo* const row = failed_ ? base::find_error(failed_->code) : nullptr;
+  if (row == nullptr || failed_->message.empty())
+    return Error(policy::code_of(report.cause), fmt::format("replica {} {}", id().str(), report.words))
+        .with_detail(lines);
+  return Error(row->code, failed_->message).with_next(failed_->next).with_detail(lines);
 }
 
 io::Task<StopReport> Replica::stop(base::Deadline deadline) {

@@ -93,7 +93,7 @@ class Replica {
   void on_message(const domain::WorkerMessage& message);
   void on_garbage(const base::Error& error);
   void on_ended(io::ExitStatus status);
-  void strike(policy::Cause cause);
+  bool strike(policy::Cause cause);  // true: the list of strikes changed
   void give_back_off(const policy::CauseReport& report, base::Duration ready_for, base::MonotonicTime now);
   void judge_stuck(const std::string& why);
   base::Error failure(const policy::CauseReport& report) const;

@@ -81,6 +81,13 @@ class Gauge {
 class Histogram {
  public:
   void observe(double v);  // NaN is ignored
+  std::span<const double> bounds() const { return bounds_; }
+  // A count a bound and one beyond the last, not cumulative.
+  std::vector<std::uint64_t> counts() const {
+    std::vector<std::uint64_t> out(bounds_.size() + 1);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = counts_[i].load(std::memory_order_relaxed);
+    return out;
+  }
 
  private:
   friend class Registry;
