@@ -1,12 +1,13 @@
 // The daemon: everything `slipway up` starts, in one process, in the foreground.
 //
-// Takes the environment's lock, opens its store, starts the gateway, the control API and the log, then makes the replicas
-// match the stored deployments (adding the blueprint's models, by default the embedded one) until it is told to stop.
-// SIGTERM and SIGINT drain; a second one cuts. Everything it started ends with it, also after kill -9.
+// Takes the environment's lock, opens its store, starts the gateway, the control API and the log, then makes
+// the replicas match the stored deployments (adding the blueprint's models, by default the embedded one)
+// until it is told to stop. SIGTERM and SIGINT drain; a second one cuts. Everything it started ends with it,
+// also after kill -9.
 //
-// Threads: call from the main thread (children die with the thread that made them); it blocks on its event loop.
-// Failure before serving: already_running (names the pid), port_taken (names the process), key_required, state_corrupt,
-// worker_missing, permission; nothing is left behind then.
+// Threads: call from the main thread (children die with the thread that made them); it blocks on its event
+// loop. Failure before serving: already_running (names the pid), port_taken (names the process),
+// key_required, state_corrupt, worker_missing, permission; nothing is left behind then.
 #pragma once
 
 #include <sys/types.h>
@@ -30,10 +31,12 @@ struct DaemonReady {
 struct DaemonOptions {
   std::string environment = "local";
   domain::Blueprint blueprint;
-  bool deploy_models = true;  // false: add none of the blueprint's models (`up --no-models`); stored deployments start
+  bool deploy_models =
+      true;  // false: add none of the blueprint's models (`up --no-models`); stored deployments start
   io::Paths paths;
   std::filesystem::path worker;  // empty: $SLIPWAY_WORKER, else slipway-worker beside this executable
-  // Once the gateway and the control API answer; models may still be loading (GET /control/v1/progress follows them).
+  // Once the gateway and the control API answer; models may still be loading (GET /control/v1/progress
+  // follows them).
   std::function<void(const DaemonReady&)> on_ready;
 };
 
