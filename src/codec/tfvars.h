@@ -12,7 +12,6 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -26,8 +25,9 @@ inline constexpr int kTfMaxDepth = 32;
 inline constexpr std::size_t kTfMaxValues = 20'000;
 
 struct TfValue;
+struct TfEntry;
 using TfList = std::vector<TfValue>;
-using TfObject = std::vector<std::pair<std::string, TfValue>>;  // in the file's order, keys unique
+using TfObject = std::vector<TfEntry>;  // in the file's order, names unique
 
 struct TfValue {
   std::variant<std::monostate, bool, std::int64_t, double, std::string, TfList, TfObject>
@@ -36,7 +36,12 @@ struct TfValue {
   Place name_place;  // of the attribute's or the entry's name; none for list elements
 };
 
-// "a string", "a number", "true or false", "a list", "an object", "null"
+struct TfEntry {
+  std::string name;
+  TfValue value;
+};
+
+// "text", "a number", "true or false", "a list", "an object", "null"
 std::string_view type_words(const TfValue& value);
 
 base::Result<TfObject> parse_tfvars(const Source& source);

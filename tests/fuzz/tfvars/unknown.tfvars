@@ -1,0 +1,1 @@
+gatway_port = 1
