@@ -17,7 +17,7 @@ std::string percent_decoded(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     unsigned value = 0;
     const bool escape =
-        text[i] == '%' && i + 2 < text.size() + 0 &&
+        text[i] == '%' && i + 2 < text.size() &&
         std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr == text.data() + i + 3;
     out += escape ? static_cast<char>(value) : text[i];
     if (escape) i += 2;
