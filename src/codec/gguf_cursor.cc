@@ -10,7 +10,7 @@ using base::Result;
 
 base::Error gguf_error(std::uint64_t offset, const std::string& what) {
   return base::Error(base::ErrorCode::gguf_corrupt,
-                     fmt::format("the GGUF header is wrong at byte {}: {}", offset, what));
+                     fmt::format("the GGUF header is wrong at offset {}: {}", offset, what));
 }
 
 Result<void> GgufCursor::need(std::uint64_t bytes, const char* what) const {

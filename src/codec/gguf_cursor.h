@@ -14,7 +14,7 @@ namespace slipway::codec {
 
 static_assert(std::endian::native == std::endian::little, "GGUF is read as it lies in memory");
 
-// gguf_corrupt: "the GGUF header is wrong at byte 24: <what>".
+// gguf_corrupt: "the GGUF header is wrong at offset 24: <what>".
 base::Error gguf_error(std::uint64_t offset, const std::string& what);
 
 class GgufCursor {

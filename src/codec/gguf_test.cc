@@ -62,7 +62,7 @@ void expect_corrupt(const Builder& b, const char* words) {
   ASSERT_FALSE(read.has_value()) << words;
   EXPECT_EQ(read.error().code(), base::ErrorCode::gguf_corrupt);
   EXPECT_THAT(read.error().message(), HasSubstr(words));
-  EXPECT_THAT(read.error().message(), HasSubstr("at byte "));
+  EXPECT_THAT(read.error().message(), HasSubstr("at offset "));
 }
 
 TEST(Gguf, ReadsTheShapeOfAModel) {
