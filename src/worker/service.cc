@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "codec/error_body.h"
+#include "codec/openai_request.h"
 #include "io/offload.h"
 #include "worker/prepare.h"
 
@@ -43,7 +44,7 @@ Service::Service(io::Loop& loop, engine::Engine& engine, const engine::ChatForma
       format_(format),
       metrics_(registry, engine.plan(), engine.facts()),
       mailbox_(loop),
-      system_fingerprint_("fp_" + engine.facts().fingerprint.substr(0, 16)),
+      system_fingerprint_(fmt::format("fp_{:016x}", codec::request_fingerprint(engine.facts().fingerprint))),
       alone_(strikes.alone.begin(), strikes.alone.end()),
       refused_(strikes.refuse.begin(), strikes.refuse.end()),
       context_tokens_(static_cast<std::size_t>(engine.facts().context_tokens)),

@@ -2,11 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <future>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "codec/openai_request.h"
 #include "engine/tool_fallback.h"
+#include "worker/service_fixture.h"
 #include "worker/testing.h"
 
 namespace slipway::worker {
@@ -14,7 +15,7 @@ namespace {
 
 using base::Error, base::ErrorCode;
 using nlohmann::json;
-using testing::bytes_as_tokens, testing::FakeEngine;
+using testing::bytes_as_tokens, testing::content_of, testing::FakeEngine;
 using Play = FakeEngine::Play;
 
 const std::string kHi = R"("messages":[{"role":"user","content":"hi"}])";
@@ -23,93 +24,38 @@ const std::string kTool =
 
 class ServiceTest : public ::testing::Test {
  protected:
-  ServiceTest() : loop_("test"), server_(loop_, {}, [this](io::Exchange& e) { return service_->handle(e); }) {
+  ServiceTest() {
     engine_.script = [](const engine::Request&) { return Play{.tokens = bytes_as_tokens("Hello, world.")}; };
+    served_.emplace();
+    served_->serve(engine_, format_);
   }
   ~ServiceTest() override {
-    std::promise<void> gone;
-    loop_.spawn(close(gone));
-    gone.get_future().wait();
+    engine_.drain({});
+    served_.reset();
   }
 
-  io::Endpoint endpoint() const {
-    io::Endpoint out;
-    out.path = directory_.file("s");
-    return out;
-  }
-  void serve() {
-    service_ = std::make_unique<Service>(loop_, engine_, format_, registry_, codec::Strikes{});
-    const auto listening = server_.listen(endpoint());
-    ASSERT_TRUE(listening) << listening.error().to_string();
-    loop_.start();
-  }
-
-  io::BlockingResponse call(const std::string& method, const std::string& path, const std::string& body,
+  io::BlockingResponse call(std::string_view method, std::string_view path, std::string_view body,
                             std::vector<io::Header> headers = {},
                             const std::function<bool(std::string_view)>& on_data = {}) {
-    if (!service_) serve();
-    io::HttpRequest request{.method = method, .target = path, .headers = std::move(headers), .body = body};
-    auto response =
-        io::http_call(endpoint(), request, base::Deadline::after(std::chrono::seconds(60)), on_data);
-    EXPECT_TRUE(response) << response.error().to_string();
-    return response ? *response : io::BlockingResponse{};
+    return served_->call(method, path, body, std::move(headers), on_data);
   }
-  json post(const std::string& path, const std::string& body, int status = 200,
+  json post(std::string_view path, std::string_view body, int status = 200,
             std::vector<io::Header> headers = {}) {
-    const auto response = call("POST", path, body, std::move(headers));
-    EXPECT_EQ(response.status, status) << response.body;
-    const json parsed = json::parse(response.body, nullptr, false);
-    EXPECT_FALSE(parsed.is_discarded()) << response.body;
-    return parsed;
+    return served_->post(path, body, status, std::move(headers));
   }
   json chat(const std::string& rest, int status = 200, std::vector<io::Header> headers = {}) {
     return post("/v1/chat/completions", "{" + kHi + (rest.empty() ? "" : "," + rest) + "}", status,
                 std::move(headers));
   }
-  // The data of every event of a stream; "[DONE]" as a JSON string.
-  std::vector<json> events(const std::string& path, const std::string& body,
-                           std::vector<io::Header> headers = {}) {
-    const auto response = call("POST", path, body, std::move(headers));
-    EXPECT_EQ(response.status, 200) << response.body;
-    std::vector<json> out;
-    std::string_view left = response.body;
-    while (!left.empty()) {
-      const std::size_t end = left.find("\n\n");
-      EXPECT_NE(end, std::string_view::npos) << "an unfinished event: " << left;
-      std::string_view event = left.substr(0, end);
-      if (event.starts_with("event: error\n")) event.remove_prefix(13);
-      EXPECT_TRUE(event.starts_with("data: ")) << event;
-      event.remove_prefix(6);
-      out.push_back(event == "[DONE]" ? json("[DONE]") : json::parse(event));
-      left.remove_prefix(end == std::string_view::npos ? left.size() : end + 2);
-    }
-    return out;
-  }
   std::vector<json> chat_events(const std::string& rest, std::vector<io::Header> headers = {}) {
-    return events("/v1/chat/completions", "{\"stream\":true," + kHi + (rest.empty() ? "" : "," + rest) + "}",
-                  std::move(headers));
-  }
-  static std::string content_of(const std::vector<json>& stream, int choice = 0) {
-    std::string out;
-    for (const json& event : stream)
-      if (event.is_object() && !event["choices"].empty() && event["choices"][0]["index"] == choice)
-        out += event["choices"][0]["delta"].value("content", "");
-    return out;
+    return served_->events("/v1/chat/completions",
+                           "{\"stream\":true," + kHi + (rest.empty() ? "" : "," + rest) + "}",
+                           std::move(headers));
   }
 
-  testing::TestDirectory directory_;
-  telemetry::Registry registry_;
   engine::ChatFormat format_{engine::kToolTemplate, "", "</s>"};
-  io::Loop loop_;
-  io::HttpServer server_;
-  std::unique_ptr<Service> service_;
   FakeEngine engine_;
-
- private:
-  io::Task<> close(std::promise<void>& gone) {
-    static_cast<void>(co_await server_.drain(base::Deadline::after(std::chrono::seconds(30))));
-    gone.set_value();
-  }
+  std::optional<testing::ServedService> served_;
 };
 
 TEST_F(ServiceTest, AChatAnswerHasOpenAisShape) {
@@ -117,7 +63,7 @@ TEST_F(ServiceTest, AChatAnswerHasOpenAisShape) {
   EXPECT_EQ(j["id"], "chatcmpl-7");
   EXPECT_EQ(j["object"], "chat.completion");
   EXPECT_EQ(j["model"], "tiny");
-  EXPECT_EQ(j["system_fingerprint"], "fp_0123456789abcdef");
+  EXPECT_EQ(j["system_fingerprint"].get<std::string>().size(), 19u);
   EXPECT_EQ(j["choices"][0]["message"]["role"], "assistant");
   EXPECT_EQ(j["choices"][0]["message"]["content"], "Hello, world.");
   EXPECT_EQ(j["choices"][0]["finish_reason"], "stop");
@@ -222,7 +168,7 @@ TEST_F(ServiceTest, CompletionsTakeManyPromptsInManyForms) {
   EXPECT_EQ(requests[4].prompt, (std::vector<engine::Token>{65, 66}));
   EXPECT_EQ(requests[5].max_tokens, 3);
   EXPECT_EQ(requests[0].max_tokens, 16) << "OpenAI's default";
-  const auto stream = events("/v1/completions", R"({"prompt":"a","stream":true})");
+  const auto stream = served_->events("/v1/completions", R"({"prompt":"a","stream":true})");
   EXPECT_EQ(stream.back(), "[DONE]");
   EXPECT_EQ(stream[0]["object"], "text_completion");
 }
@@ -416,8 +362,7 @@ TEST_F(ServiceTest, HealthMetricsAndModels) {
 }
 
 TEST_F(ServiceTest, ADrainingReplicaRefuses) {
-  serve();
-  loop_.post([this] { service_->refuse_new(); });
+  served_->post_to_loop([this] { served_->service->refuse_new(); });
   EXPECT_EQ(chat("", 503)["error"]["symbol"], "draining");
   EXPECT_EQ(call("GET", "/health", "").status, 503);
 }

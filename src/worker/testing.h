@@ -176,7 +176,13 @@ class FakeEngine : public engine::Engine {
     std::lock_guard lock(mutex_);
     return {.steps = 1, .running = static_cast<std::uint32_t>(jobs_.size()), .kv_used = 10, .kv_total = 100};
   }
-  void drain(base::Deadline) override {}
+  // Cancels what is left; afterwards no sink is called any more.
+  void drain(base::Deadline) override {
+    std::unique_lock lock(mutex_);
+    for (const auto& job : jobs_) job->cancelled = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return jobs_.empty() && !calling_; });
+  }
 
  private:
   struct Job {
@@ -225,12 +231,15 @@ class FakeEngine : public engine::Engine {
     } else {
       ++progress_[job.get()];
     }
+    calling_ = true;
     lock.unlock();
     if (ends)
       finish(*job, static_cast<int>(at));
     else
       token(*job, at);
     lock.lock();
+    calling_ = false;
+    changed_.notify_all();
     return true;
   }
 
@@ -257,6 +266,7 @@ class FakeEngine : public engine::Engine {
   std::deque<std::shared_ptr<Job>> jobs_;
   std::map<const Job*, std::size_t> progress_;
   int cancelled_ = 0;
+  bool calling_ = false;  // a sink, without the lock
   bool stop_ = false;
   std::thread thread_;
 };
