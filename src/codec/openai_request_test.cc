@@ -126,9 +126,7 @@ TEST(OpenAiRequestTest, TheOtherCallsNeedTheirOwnFields) {
 std::string serialized(std::string_view body, std::string_view model = "replica-model") {
   RequestReader reader;
   EXPECT_TRUE(reader.parse(OpenAiCall::chat, body, {}));
-  std::string out;
-  reader.serialize(model, out);
-  return out;
+  return std::string(reader.serialize(model));
 }
 
 TEST(Serialize, PutsTheReplicasModelIdAndKeepsTheRest) {
@@ -166,12 +164,9 @@ TEST(Serialize, AReaderIsReusedFromLargeToSmall) {
   const std::string large = chat("\"user\":\"" + std::string(1'000'000, 'x') + "\"");
   for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(reader.parse(OpenAiCall::chat, large, {}));
-    std::string sent;
-    reader.serialize("m", sent);
-    EXPECT_EQ(sent.size(), large.size());
+    EXPECT_EQ(reader.serialize("m").size(), large.size());
     ASSERT_TRUE(reader.parse(OpenAiCall::chat, chat(""), {}));
-    reader.serialize("m", sent);
-    EXPECT_EQ(json::parse(sent), json::parse(chat("")));
+    EXPECT_EQ(json::parse(reader.serialize("m")), json::parse(chat("")));
   }
 }
 

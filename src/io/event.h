@@ -24,7 +24,6 @@ class Event {
 
  private:
   struct Waiters;
-  class Registration;
   std::shared_ptr<Waiters> waiters_;
 };
 

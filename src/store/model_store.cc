@@ -46,6 +46,11 @@ void sync_folder(const fs::path& folder) {
   if (fd) (void)::fsync(fd.get());  // a file system without it has no better answer
 }
 
+// 0 = unknown: a rounded figure of the catalogue says nothing about the file.
+std::uint64_t exact_bytes(const domain::ModelFile& file) {
+  return file.bytes_approx ? 0 : file.bytes;
+}
+
 bool is_cancelled(const std::atomic<bool>* cancelled) {
   return cancelled != nullptr && cancelled->load(std::memory_order_relaxed);
 }
@@ -101,7 +106,7 @@ std::optional<FetchedModel> ModelStore::find(const domain::ModelFile& file) cons
     const auto source = parse_model_source(file.source, settings_.hf_endpoint);
     if (!source || modified_ns(source->file) != ref->modified_ns) return std::nullopt;
   }
-  if (!file.sha256.empty()) return find_blob(file.sha256, file.bytes);
+  if (!file.sha256.empty()) return find_blob(file.sha256, exact_bytes(file));
   return ref ? find_blob(ref->sha256, ref->bytes) : std::nullopt;
 }
 
@@ -185,7 +190,7 @@ base::Result<void> ModelStore::keep_ref(const Job& job) const {
 base::Result<void> ModelStore::fetch_remote(Job& job) {
   ChunkedRequest request{.url = job.source.url,
                          .headers = {},
-                         .expected_bytes = job.file.bytes,
+                         .expected_bytes = exact_bytes(job.file),
                          .reserve_bytes = settings_.reserve_bytes,
                          .retry_delay = settings_.retry_delay};
   const bool token = job.source.kind == SourceKind::hf && !settings_.hf_token.empty();

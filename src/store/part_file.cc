@@ -76,7 +76,7 @@ base::Result<void> PartFile::load(const std::atomic<bool>* cancelled) {
     return discard();
   etag_ = text_of(object, "etag");
   total_ = number_of(object, "total");
-  const json& recorded = object["chunks"];
+  const json recorded = object.value("chunks", json());
   chunks_.assign((total_ + chunk_bytes_ - 1) / chunk_bytes_, "");
   for (std::size_t i = 0; i < chunks_.size() && recorded.is_array() && i < recorded.size(); ++i) {
     if (!recorded[i].is_string() || !is_sha256_hex(recorded[i].get<std::string>())) continue;
