@@ -152,7 +152,6 @@ struct RequestReader::Impl {
   dom::parser dom_parser;
   ondemand::parser raw_parser;
   std::string input;  // the body with simdjson's padding behind it
-  std::string output;
   std::vector<Field> fields;
   bool force_usage = false;
 
@@ -164,7 +163,6 @@ struct RequestReader::Impl {
   void reset(const JsonLimits& limits, std::size_t bytes) {
     if (input.capacity() > kKeepBytes && bytes < kKeepBytes / 2) {
       input = {};
-      output = {};
       dom_parser = dom::parser();
       raw_parser = ondemand::parser();
     }
@@ -179,7 +177,7 @@ struct RequestReader::Impl {
 
   Result<void> take(OpenAiCall call, std::string_view key, dom::element value, const JsonLimits& limits);
   Result<void> find_fields(dom::object object, const JsonLimits& limits);
-  void write_stream_options(std::string_view raw);
+  static void write_stream_options(std::string_view raw, std::string& out);
 };
 
 // One top-level field of the DOM.
@@ -255,8 +253,8 @@ Result<void> RequestReader::Impl::find_fields(dom::object object, const JsonLimi
 }
 
 // Keeps what else the client put there and says include_usage once, as true.
-void RequestReader::Impl::write_stream_options(std::string_view raw) {
-  output += "\"stream_options\":{";
+void RequestReader::Impl::write_stream_options(std::string_view raw, std::string& out) {
+  out += "\"stream_options\":{";
   dom::object options;
   if (!raw.empty()) {
     simdjson::padded_string copy(raw);
@@ -264,9 +262,9 @@ void RequestReader::Impl::write_stream_options(std::string_view raw) {
     dom::element element;
     if (parser.parse(copy).get(element) == simdjson::SUCCESS && element.get(options) == simdjson::SUCCESS)
       for (const auto& [key, value] : options)
-        if (key != "include_usage") append_quoted(output, key), output += ":" + simdjson::minify(value) + ",";
+        if (key != "include_usage") append_quoted(out, key), out += ":" + simdjson::minify(value) + ",";
   }
-  output += "\"include_usage\":true}";
+  out += "\"include_usage\":true}";
 }
 
 RequestReader::RequestReader() : impl_(std::make_unique<Impl>()) {}
@@ -302,12 +300,12 @@ Result<OpenAiRequest> RequestReader::parse(OpenAiCall call, std::string_view bod
   return me.request;
 }
 
-std::string_view RequestReader::serialize(std::string_view model_id) {
+void RequestReader::serialize(std::string_view model_id, std::string& out) {
   Impl& me = *impl_;
-  me.output.clear();
-  me.output.reserve(me.input.size() + model_id.size() + 64);
-  me.output += "{\"model\":";
-  append_quoted(me.output, model_id);
+  out.clear();
+  out.reserve(me.input.size() + model_id.size() + 64);
+  out += "{\"model\":";
+  append_quoted(out, model_id);
   std::string_view stream_options;
   for (const Field& field : me.fields) {
     if (field.key == "model") continue;
@@ -315,15 +313,14 @@ std::string_view RequestReader::serialize(std::string_view model_id) {
       stream_options = field.value;
       continue;
     }
-    me.output += ',';
-    me.output += field.raw;
+    out += ',';
+    out += field.raw;
   }
   if (me.force_usage) {
-    me.output += ',';
-    me.write_stream_options(stream_options);
+    out += ',';
+    me.write_stream_options(stream_options, out);
   }
-  me.output += '}';
-  return me.output;
+  out += '}';
 }
 
 std::uint64_t request_fingerprint(std::string_view serialized_body) {

@@ -41,8 +41,9 @@ class RequestReader {
   RequestReader();
   ~RequestReader();
   base::Result<OpenAiRequest> parse(OpenAiCall call, std::string_view body, const JsonLimits& limits);
-  // The last parsed body as a replica gets it. Valid until the next parse() or serialize().
-  std::string_view serialize(std::string_view model_id);
+  // Replaces `out` by the last parsed body as a replica gets it. The text given to parse() need not exist any
+  // more.
+  void serialize(std::string_view model_id, std::string& out);
 
  private:
   struct Impl;

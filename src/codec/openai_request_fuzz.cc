@@ -19,7 +19,8 @@ void check(OpenAiCall call, std::string_view body) {
   const slipway::codec::JsonLimits limits{.max_bytes = 1 << 16, .max_depth = 20};
   const auto request = reader.parse(call, body, limits);
   if (!request) return;
-  const std::string sent(reader.serialize("replica"));
+  std::string sent;
+  reader.serialize("replica", sent);
   std::multiset<std::string> keys;
   const auto callback = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& j) {
     if (event == nlohmann::json::parse_event_t::key && depth == 1) keys.insert(j.get<std::string>());

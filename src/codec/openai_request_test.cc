@@ -126,7 +126,9 @@ TEST(OpenAiRequestTest, TheOtherCallsNeedTheirOwnFields) {
 std::string serialized(std::string_view body, std::string_view model = "replica-model") {
   RequestReader reader;
   EXPECT_TRUE(reader.parse(OpenAiCall::chat, body, {}));
-  return std::string(reader.serialize(model));
+  std::string out;
+  reader.serialize(model, out);
+  return out;
 }
 
 TEST(Serialize, PutsTheReplicasModelIdAndKeepsTheRest) {
@@ -164,9 +166,12 @@ TEST(Serialize, AReaderIsReusedFromLargeToSmall) {
   const std::string large = chat("\"user\":\"" + std::string(1'000'000, 'x') + "\"");
   for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(reader.parse(OpenAiCall::chat, large, {}));
-    EXPECT_EQ(reader.serialize("m").size(), large.size());
+    std::string sent;
+    reader.serialize("m", sent);
+    EXPECT_EQ(sent.size(), large.size());
     ASSERT_TRUE(reader.parse(OpenAiCall::chat, chat(""), {}));
-    EXPECT_EQ(json::parse(reader.serialize("m")), json::parse(chat("")));
+    reader.serialize("m", sent);
+    EXPECT_EQ(json::parse(sent), json::parse(chat("")));
   }
 }
 

@@ -1,7 +1,5 @@
 #include "codec/sse.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -48,23 +46,8 @@ std::string_view data_of(std::string_view line) {
 
 }  // namespace
 
-std::optional<Usage> parse_usage(std::string_view json) {
-  const simdjson::padded_string copy(json);
-  simdjson::dom::parser parser;
-  simdjson::dom::element root;
-  simdjson::dom::object usage;
-  if (parser.parse(copy).get(root) != simdjson::SUCCESS || root["usage"].get(usage) != simdjson::SUCCESS)
-    return std::nullopt;
-  Usage out;
-  std::uint64_t n = 0;
-  if (usage["prompt_tokens"].get(n) == simdjson::SUCCESS) out.prompt_tokens = n;
-  if (usage["completion_tokens"].get(n) == simdjson::SUCCESS) out.completion_tokens = n;
-  if (usage["prompt_tokens_details"]["cached_tokens"].get(n) == simdjson::SUCCESS) out.cached_tokens = n;
-  return out;
-}
-
 std::optional<Usage> SseRelay::usage() const {
-  return usage_event_.empty() ? std::nullopt : parse_usage(usage_event_);
+  return usage_event_.empty() ? std::nullopt : AnswerReader().read(usage_event_).usage;
 }
 
 bool SseRelay::inspect(std::string_view event) {

@@ -17,16 +17,9 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "codec/openai_answer.h"
 
 namespace slipway::codec {
-
-struct Usage {
-  std::uint64_t prompt_tokens = 0;
-  std::uint64_t completion_tokens = 0;
-  std::uint64_t cached_tokens = 0;
-};
-// Of an answer or an event's JSON; nullopt when it holds no usage object.
-std::optional<Usage> parse_usage(std::string_view json);
 
 class SseRelay {
  public:

@@ -124,11 +124,5 @@ TEST(SseRelayTest, GarbageAndEndlessEventsAreRefused) {
   EXPECT_TRUE(relay({"data: {", std::string(5000, 'x')}).failed);
 }
 
-TEST(ParseUsage, IsNothingWithoutAUsageObject) {
-  EXPECT_FALSE(parse_usage("{\"usage\":null}"));
-  EXPECT_FALSE(parse_usage("nonsense"));
-  EXPECT_EQ(parse_usage("{\"usage\":{\"prompt_tokens\":4}}")->prompt_tokens, 4u);
-}
-
 }  // namespace
 }  // namespace slipway::codec

@@ -22,7 +22,7 @@
 
 namespace slipway::codec {
 
-inline constexpr std::size_t kValuesMaxBytes = 1u << 20;
+inline constexpr std::size_t kValuesMaxBytes = 256u << 10;
 inline constexpr int kValuesMaxDepth = 40;
 inline constexpr std::size_t kValuesMaxNodes = 50'000;  // aliases count as often as they are used
 

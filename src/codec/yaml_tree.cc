@@ -1,6 +1,7 @@
 #include "codec/yaml_tree.h"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
@@ -232,6 +233,8 @@ Result<YamlNode> parse_yaml(const Source& source, const YamlLimits& limits) {
   if (source.text.size() > limits.bytes)
     return Error(ErrorCode::syntax, fmt::format("{} is {} bytes long; at most {} are read",
                                                 at(source.name, {}), source.text.size(), limits.bytes));
+  if (!simdjson::validate_utf8(source.text.data(), source.text.size()))
+    return Error(ErrorCode::syntax, fmt::format("{} is not UTF-8 text", at(source.name, {})));
   if (const std::size_t zero = source.text.find('\0'); zero != std::string_view::npos)
     return error_at(ErrorCode::syntax, source, place_of(source.text, zero), "the file has a zero byte");
   Builder builder(limits);

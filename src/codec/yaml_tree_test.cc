@@ -65,6 +65,7 @@ TEST(YamlTree, RefusesWhatIsAmbiguousOrUnsupported) {
   EXPECT_EQ(refusal("a: 'it''s'\nb: \"\\\"\"\n"), "");
   EXPECT_THAT(refusal("a: *nobody\n"), HasSubstr("YAML: "));
   EXPECT_THAT(refusal(std::string_view("a: \0b", 5)), HasSubstr("zero byte"));
+  EXPECT_THAT(refusal("a: \xff\xfe"), HasSubstr("not UTF-8"));
 }
 
 TEST(YamlTree, ABombOfAliasesEndsAtTheNodeLimit) {

@@ -26,7 +26,7 @@ namespace slipway::gateway {
 
 struct GatewayOptions {
   int threads = 1;                       // loops; they share the port by SO_REUSEPORT
-  codec::JsonLimits json;                // bodies: json.max_bytes
+  codec::JsonLimits json{};              // bodies: json.max_bytes
   std::size_t max_connections = 20'000;  // a thread
   std::size_t max_head_bytes = 32 * 1024;
   std::size_t max_answer_bytes =
@@ -40,9 +40,9 @@ struct GatewayOptions {
   base::Duration stall_timeout = std::chrono::seconds(60);  // a client that reads nothing is cut
   // True when the request of this fingerprint (XXH3 of the body as sent to the replica) ended two replicas.
   // Any thread.
-  std::function<bool(std::uint64_t fingerprint)> quarantined;
+  std::function<bool(std::uint64_t fingerprint)> quarantined{};
   // Where request log lines go, whole lines in batches, from the gateway's threads. Empty: no request log.
-  std::function<void(std::string_view lines)> request_log;
+  std::function<void(std::string_view lines)> request_log{};
 };
 
 class Gateway {
@@ -53,7 +53,7 @@ class Gateway {
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
-  // Binds, then serves on its own threads. TCP port 0 picks one; local() tells.
+  // Binds, then serves on its own threads. TCP port 0 picks one; local() tells, also after the end.
   base::Result<void> start(const domain::Endpoint& listen);
   domain::Endpoint local() const;
 

@@ -15,6 +15,23 @@ struct Event::Waiters {
   }
 };
 
+// Also leaves the set when the coroutine is destroyed as it waits (the loop ends); keeps the set while the
+// Event may be gone.
+class Event::Registration {
+ public:
+  Registration(std::shared_ptr<Waiters> waiters, asio::steady_timer& timer)
+      : waiters_(std::move(waiters)), timer_(timer) {
+    waiters_->timers.insert(&timer_);
+  }
+  ~Registration() { waiters_->timers.erase(&timer_); }
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+ private:
+  std::shared_ptr<Waiters> waiters_;
+  asio::steady_timer& timer_;
+};
+
 Event::Event() : waiters_(std::make_shared<Waiters>()) {}
 Event::~Event() {
   waiters_->wake();
@@ -29,12 +46,10 @@ Task<> Event::wait() {
 }
 
 Task<bool> Event::wait_until(base::MonotonicTime deadline) {
-  const std::shared_ptr<Waiters> waiters = waiters_;  // outlives the Event while we are suspended
   asio::steady_timer timer(co_await asio::this_coro::executor, deadline);
-  waiters->timers.insert(&timer);
+  const Registration registration(waiters_, timer);
   boost::system::error_code error;
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-  waiters->timers.erase(&timer);
   co_return error == asio::error::operation_aborted;
 }
 

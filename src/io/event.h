@@ -24,6 +24,7 @@ class Event {
 
  private:
   struct Waiters;
+  class Registration;
   std::shared_ptr<Waiters> waiters_;
 };
 

@@ -132,7 +132,8 @@ Task<bool> ServerConnection::settle_slowly() {
   if (socket_.pending() > 0 && !socket_.broken()) co_await socket_.wait_drained(0);
   if (socket_.broken()) co_return false;
   if (settle()) co_return true;
-  co_await close_gently();
+  const bool input_left = body_taken_ ? failure_.has_value() : !body_is_here();
+  if (input_left) co_await close_gently();
   co_return false;
 }
 

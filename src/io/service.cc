@@ -1,5 +1,6 @@
 #include "io/service.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -34,6 +35,13 @@ void on_signals(Loop& loop, std::initializer_list<int> numbers, std::function<vo
   const auto watch = std::make_shared<SignalWatch>(loop, std::move(on_signal));
   for (const int number : numbers) watch->set.add(number);
   watch->wait();
+}
+
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);  // a refusal leaves the old limit, which is worked with
 }
 
 void notify_service_manager(std::string_view state) {

@@ -157,15 +157,17 @@ void Socket::on_events(std::uint32_t events) {
     connecting_ = false;
     if (wants_writable_) flush();
   }
-  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) && !hung_up_) {
-    hung_up_ = true;
-    if (on_hangup_) on_hangup_();
-  }
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) hang_up();
   if (!waiter_ || !due()) return;
   // Last: what resumes may destroy this socket.
   Waiter waiter = std::move(*waiter_);
   waiter_.reset();
   waiter();
+}
+
+void Socket::hang_up() {
+  if (std::exchange(hung_up_, true)) return;
+  if (on_hangup_) on_hangup_();
 }
 
 void Socket::on_sweep(base::MonotonicTime now) {
@@ -175,6 +177,7 @@ void Socket::on_sweep(base::MonotonicTime now) {
 
 void Socket::cut(Cut why) {
   if (cut_ == Cut::none) cut_ = why;
+  hang_up();
   if (!waiter_) return;
   Waiter waiter = std::move(*waiter_);
   waiter_.reset();

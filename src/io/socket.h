@@ -47,12 +47,13 @@ class Socket final : public Watcher {
   // writes fail.
   void cut(Cut why);
   Cut why_cut() const { return cut_; }
-  // The peer closed its side, or the connection broke.
+  // The peer closed its side, the connection broke, or it was cut.
   bool hung_up() const { return hung_up_; }
   // Bytes or an end may be there to read: for an idle pooled connection, a reason to drop it.
   bool maybe_readable() const { return readable_ || hung_up_; }
   bool broken() const { return broken_ || cut_ != Cut::none; }
-  // Runs once, on the loop, when the peer hangs up; must not destroy the socket or resume its waiter.
+  // Runs once, on the loop, when the peer hangs up or this side cuts it; must not destroy the socket or
+  // resume its waiter.
   void set_on_hangup(std::function<void()> f) { on_hangup_ = std::move(f); }
   int fd() const { return fd_.get(); }
   void shutdown_write();
@@ -67,6 +68,7 @@ class Socket final : public Watcher {
   Task<> wait();
   bool due() const;
   void flush();
+  void hang_up();
   void keep(std::span<const iovec> pieces, std::size_t sent);
   void want_writable(bool wanted);
 
