@@ -115,8 +115,10 @@ class LlamaEngine final : public Engine {
 
   Stats stats() const override {
     Stats s = loop_.stats();
-    const int outstanding = inbox_->outstanding();
-    s.waiting = static_cast<std::uint32_t>(std::max(0, outstanding - static_cast<int>(s.running)));
+    // The loop publishes once a turn; the inbox knows at once.
+    const auto outstanding = static_cast<std::uint32_t>(inbox_->outstanding());
+    s.running = std::min(s.running, outstanding);
+    s.waiting = outstanding - s.running;
     return s;
   }
 
