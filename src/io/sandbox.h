@@ -20,6 +20,8 @@ struct SandboxReport {
   bool landlock = false;
   std::string missing;  // what this kernel lacks, in words; empty when complete
 };
+// What this kernel offers, without entering anything (`slipway doctor`).
+SandboxReport sandbox_support();
 // Call after the listening socket and the control pipe are open, before the first untrusted byte and before
 // other threads are made (Landlock confines the calling thread and what it makes; seccomp confines all). Not
 // reversible. Open descriptors keep their rights. Threads, memory and accept on the inherited socket work on;
