@@ -150,8 +150,7 @@ std::vector<std::string> option_spellings(const Option& option) {
 
 std::vector<CompletionNode> completion_nodes(const std::vector<Verb>& verbs) {
   static Globals globals;
-  static std::string output;
-  const std::vector<Option> global = global_options(globals, output);
+  const std::vector<Option> global = global_options(globals);
   CompletionNode root{.path = "", .words = {}, .options = global};
   for (const Verb& verb : verbs) root.words.emplace_back(verb.name, verb.summary);
   std::vector<CompletionNode> nodes{root};

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/blueprint_settings.h"
 #include "cli/settings.h"
 #include "cli/text.h"
 #include "cli/verb.h"
+#include "codec/blueprint.h"
 
 namespace slipway::cli {
 namespace {
@@ -16,11 +18,17 @@ using base::ErrorCode;
 struct Options {
   std::string name;
   std::string file;
+  std::vector<std::string> sets;
 };
 
 std::string shown_value(const Resolved& r) {
   if (r.info.secret && !r.value.empty()) return "(set, not shown)";
   return r.value.empty() ? "(none)" : r.value;
+}
+
+std::string decided_by(const Resolved& r) {
+  const std::string_view origin = origin_name(r.origin);
+  return r.where == origin ? r.where : fmt::format("{} ({})", origin, r.where);
 }
 
 Json to_json(const Resolved& r) {
@@ -34,21 +42,40 @@ Json to_json(const Resolved& r) {
           {"meaning", r.info.meaning}};
 }
 
-base::Result<std::vector<Resolved>> resolve_all(const Invocation& invocation, const Options&) {
+// A variable that this machine never reads has a meaning and a default all the same.
+Resolved of_other_targets(const codec::Variable& variable) {
+  Resolved out;
+  out.info = {.name = std::string(variable.name),
+              .flag = "",
+              .variable = codec::environment_name(variable),
+              .fallback = std::string(variable.default_text),
+              .meaning = fmt::format("{} (not read by the target \"local\")", variable.meaning)};
+  out.value = out.info.fallback;
+  out.where = "default";
+  return out;
+}
+
+base::Result<std::vector<Resolved>> resolve_all(const Invocation& invocation, const Options& options) {
   std::vector<Resolved> all;
   for (const SettingInfo& info : cli_settings()) {
-    const bool is_environment = info.name == "environment";
-    all.push_back(resolve(info, is_environment ? invocation.globals.environment : ""));
+    const std::string flag = info.name == "environment" ? invocation.globals.environment
+                             : info.name == "output"    ? invocation.globals.output_flag
+                                                        : "";
+    all.push_back(resolve(info, flag));
+  }
+  SLIPWAY_TRY(const LoadedBlueprint loaded, load_blueprint({.file = options.file, .flags = options.sets}));
+  all.insert(all.end(), loaded.settings.begin(), loaded.settings.end());
+  if (const codec::Variable* variable = codec::find_variable(options.name)) {
+    if ((variable->targets & codec::kLocal) == 0) all.push_back(of_other_targets(*variable));
   }
   return all;
 }
 
 void print_one(Invocation& invocation, const Resolved& r) {
   std::string ways = "flag > environment > tfvars > default";
-  invocation.console.out(
-      fmt::format("{} = {}\n{}\n\n  decided by   {} ({})\n  default      {}\n  variable     {}\n",
-                  r.info.name, shown_value(r), r.info.meaning, origin_name(r.origin), r.where,
-                  r.info.fallback.empty() ? "(none)" : r.info.fallback, r.info.variable));
+  invocation.console.out(fmt::format(
+      "{} = {}\n{}\n\n  decided by   {}\n  default      {}\n  variable     {}\n", r.info.name, shown_value(r),
+      r.info.meaning, decided_by(r), r.info.fallback.empty() ? "(none)" : r.info.fallback, r.info.variable));
   if (!r.info.flag.empty()) invocation.console.out(fmt::format("  flag         {}\n", r.info.flag));
   invocation.console.out(fmt::format("  precedence   {}\n", ways));
 }
@@ -105,7 +132,11 @@ Verb config_verb() {
                    .target = &o->file,
                    .value = "FILE",
                    .help = "The tfvars file that `slipway up -f` would read.",
-                   .is_file = true}},
+                   .is_file = true},
+                  {.names = "--set",
+                   .target = &o->sets,
+                   .value = "NAME=VALUE",
+                   .help = "As `slipway up --set`; may be repeated."}},
       .examples = {{"slipway config explain gateway_port",
                     "the port, and whether a variable or the default decided it"},
                    {"slipway config explain -f env.tfvars", "every setting as this file would have it"}},

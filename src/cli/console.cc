@@ -1,6 +1,7 @@
 #include "cli/console.h"
 
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,6 +72,28 @@ void write_all(int fd, std::string_view text) {
   }
 }
 
+// Keys arrive one by one and unechoed for this object's life; Ctrl-C still raises its signal.
+class RawTerminal {
+ public:
+  RawTerminal() : changed_(tcgetattr(STDIN_FILENO, &before_) == 0) {
+    termios raw = before_;
+    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | IEXTEN);
+    raw.c_iflag &= ~static_cast<tcflag_t>(IXON);
+    raw.c_cc[VMIN] = 1;
+    raw.c_cc[VTIME] = 0;
+    if (changed_) tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+  }
+  ~RawTerminal() {
+    if (changed_) tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
+  }
+  RawTerminal(const RawTerminal&) = delete;
+  RawTerminal& operator=(const RawTerminal&) = delete;
+
+ private:
+  termios before_{};
+  bool changed_;
+};
+
 std::string_view escape(Style style) {
   switch (style) {
     case Style::plain:
@@ -119,7 +142,9 @@ void StdConsole::err(std::string_view text) {
   write_all(STDERR_FILENO, text);
 }
 
-std::optional<std::string> StdConsole::read_line() {
+std::optional<std::string> StdConsole::read_line(std::string_view prompt) {
+  if (facts().in_tty && facts().err_tty && facts().cursor) return edit_line(prompt);
+  err(prompt);
   while (true) {
     if (const std::size_t end = pending_.find('\n'); end != std::string::npos) {
       std::string line = pending_.substr(0, end);
@@ -135,6 +160,26 @@ std::optional<std::string> StdConsole::read_line() {
       return std::nullopt;
     }
     pending_.append(buffer, static_cast<std::size_t>(n));
+  }
+}
+
+std::optional<std::string> StdConsole::edit_line(std::string_view prompt) {
+  const RawTerminal raw;
+  editor_.start(std::string(prompt));
+  while (true) {
+    err(editor_.drawn(static_cast<std::size_t>(facts().width)));
+    char buffer[256];
+    const ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    if (n <= 0) return std::nullopt;  // a signal, or the terminal is gone
+    pending_.append(buffer, static_cast<std::size_t>(n));
+    while (!pending_.empty()) {
+      const LineEditor::State state = editor_.feed(pending_.front());
+      pending_.erase(0, 1);
+      if (state == LineEditor::State::ended) return std::nullopt;
+      if (state != LineEditor::State::accepted) continue;
+      err(editor_.drawn(static_cast<std::size_t>(facts().width)) + "\n");
+      return editor_.take();
+    }
   }
 }
 

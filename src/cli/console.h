@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "cli/line_editor.h"
+
 namespace slipway::cli {
 
 struct TerminalFacts {
@@ -40,8 +42,9 @@ class Console {
   virtual ~Console() = default;
   virtual void out(std::string_view text) = 0;
   virtual void err(std::string_view text) = 0;
-  // A line of stdin without its "\n". nullopt: the input ended, or a signal came (ask Interrupt which).
-  virtual std::optional<std::string> read_line() = 0;
+  // A line of stdin without its "\n", after `prompt` on stderr. nullopt: the input ended, or a signal came
+  // (ask Interrupt which). On a terminal the line can be edited, and earlier lines recalled.
+  virtual std::optional<std::string> read_line(std::string_view prompt) = 0;
   // The rest of stdin, up to `limit` bytes.
   virtual std::string read_all(std::size_t limit) = 0;
 
@@ -64,10 +67,12 @@ class StdConsole final : public Console {
   StdConsole();
   void out(std::string_view text) override;
   void err(std::string_view text) override;
-  std::optional<std::string> read_line() override;
+  std::optional<std::string> read_line(std::string_view prompt) override;
   std::string read_all(std::size_t limit) override;
 
  private:
+  std::optional<std::string> edit_line(std::string_view prompt);
+  LineEditor editor_;
   std::string pending_;  // bytes read after the last line
 };
 

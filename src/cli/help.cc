@@ -82,8 +82,7 @@ std::vector<std::pair<std::string, std::string>> exit_rows(const Verb& verb) {
 
 std::vector<Option> globals_for_help() {
   static Globals globals;
-  static std::string output;
-  return global_options(globals, output);
+  return global_options(globals);
 }
 
 std::string overview(const std::vector<Verb>& verbs, std::size_t width) {
@@ -136,7 +135,9 @@ std::string markdown_table(const std::vector<std::pair<std::string, std::string>
   std::string out = fmt::format("\n| {} | |\n|---|---|\n", heading);
   for (const auto& [name, text] : entries) {
     const std::size_t start = name.find_first_not_of(' ');
-    out += fmt::format("| `{}` | {} |\n", name.substr(start == std::string::npos ? 0 : start), text);
+    std::string shown = name.substr(start == std::string::npos ? 0 : start);
+    if (const std::size_t bar = shown.find('|'); bar != std::string::npos) shown.insert(bar, "\\");
+    out += fmt::format("| `{}` | {} |\n", shown, text);
   }
   return out;
 }

@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <chrono>
 
 namespace slipway::cli {
 
@@ -21,6 +22,8 @@ class Interrupt {
   static const std::atomic<bool>& flag();
   static bool raised();
   static void clear();  // an answer was stopped; the program goes on
+  // False when it was cut short by an interrupt.
+  static bool sleep(std::chrono::duration<double> time);
 
  private:
   struct sigaction old_interrupt_{};

@@ -142,6 +142,13 @@ bool flag_of(const Json& object, const char* key, bool fallback) {
   return found != object.end() && found->is_boolean() ? found->get<bool>() : fallback;
 }
 
+const Json& object_of(const Json& object, const char* key) {
+  static const Json kEmpty = Json::object();
+  if (!object.is_object()) return kEmpty;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_object() ? *found : kEmpty;
+}
+
 const Json& list_of(const Json& object, const char* key) {
   static const Json kEmpty = Json::array();
   if (!object.is_object()) return kEmpty;

@@ -62,6 +62,7 @@ void print_warning(Console& console, std::string_view text);
 std::string text_of(const Json& object, const char* key, std::string fallback = "");
 double number_of(const Json& object, const char* key, double fallback = 0);
 bool flag_of(const Json& object, const char* key, bool fallback = false);
-const Json& list_of(const Json& object, const char* key);  // an empty array when it is no array
+const Json& object_of(const Json& object, const char* key);  // an empty object when it is none
+const Json& list_of(const Json& object, const char* key);    // an empty array when it is no array
 
 }  // namespace slipway::cli

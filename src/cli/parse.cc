@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "cli/settings.h"
 #include "cli/text.h"
 
 namespace slipway::cli {
@@ -14,6 +15,21 @@ namespace {
 
 using base::Error;
 using base::ErrorCode;
+
+// CLI11's checks: empty when the word is good.
+std::string choice_problem(const std::string& word, const std::vector<std::string>& choices) {
+  if (std::ranges::find(choices, word) != choices.end()) return "";
+  std::string problem = fmt::format("\"{}\" is none of {}", word, fmt::join(choices, ", "));
+  if (const auto near = nearest(word, choices)) problem += fmt::format("; did you mean {}?", *near);
+  return problem;
+}
+
+std::string range_problem(const std::string& word, std::pair<double, double> range) {
+  double value = 0;
+  if (!CLI::detail::lexical_cast(word, value)) return fmt::format("\"{}\" is no number", word);
+  if (value >= range.first && value <= range.second) return "";
+  return fmt::format("{} is not between {} and {}", word, range.first, range.second);
+}
 
 void add_option(CLI::App& app, const Option& option) {
   CLI::Option* made = std::visit(
@@ -27,8 +43,11 @@ void add_option(CLI::App& app, const Option& option) {
       option.target);
   const bool number =
       std::holds_alternative<std::int64_t*>(option.target) || std::holds_alternative<double*>(option.target);
-  if (!option.choices.empty()) made->check(CLI::IsMember(option.choices));
-  if (number) made->check(CLI::Range(option.range.first, option.range.second));
+  if (!option.choices.empty())
+    made->check(
+        [choices = option.choices](const std::string& word) { return choice_problem(word, choices); });
+  if (number)
+    made->check([range = option.range](const std::string& word) { return range_problem(word, range); });
   if (std::holds_alternative<std::vector<std::string>*>(option.target) && !option.positional()) {
     made->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
@@ -41,7 +60,7 @@ class Parser {
     root_.set_help_flag("-h,--help", "Print help and exit");
     root_.add_flag("--version", parsed_.version, "Print the version and exit");
     root_.require_subcommand(0, 1);
-    globals_ = global_options(globals, output_);
+    globals_ = global_options(globals);
     for (const Option& option : globals_) add_option(root_, option);
     for (const Verb& verb : verbs) add_verb(root_, verb);
   }
@@ -60,7 +79,6 @@ class Parser {
     parsed_.path = path();
     return parsed_;
   }
-  const std::string& output() const { return output_; }
 
  private:
   void add_verb(CLI::App& parent, const Verb& verb) {
@@ -127,7 +145,6 @@ class Parser {
   const std::vector<Verb>& verbs_;
   CLI::App root_{"slipway"};
   Parsed parsed_;
-  std::string output_;
   std::vector<Option> globals_;
   std::map<const CLI::App*, const Verb*> verb_of_;
 };
@@ -136,13 +153,24 @@ OutputFormat format_of(std::string_view name) {
   return name == "json" ? OutputFormat::json : name == "yaml" ? OutputFormat::yaml : OutputFormat::table;
 }
 
+// The flag was checked by its choices; the variable was not.
+base::Result<OutputFormat> output_format(const Globals& globals) {
+  const Resolved output = setting("output", globals.output_flag);
+  if (output.value == "table" || output.value == "json" || output.value == "yaml")
+    return format_of(output.value);
+  return Error(ErrorCode::bad_value,
+               fmt::format("{} is \"{}\", which is none of table, json, yaml", output.where, output.value))
+      .with_next(fmt::format("unset {}", output.where));
+}
+
 }  // namespace
 
 base::Result<Parsed> parse(const std::vector<std::string>& arguments, const std::vector<Verb>& verbs,
                            Globals& globals) {
   Parser parser(verbs, globals);
   base::Result<Parsed> parsed = parser.parse(arguments);
-  if (parsed) globals.output = format_of(parser.output());
+  if (!parsed) return parsed;
+  SLIPWAY_TRY(globals.output, output_format(globals));
   return parsed;
 }
 
@@ -153,7 +181,7 @@ OutputFormat output_wanted(const std::vector<std::string>& arguments) {
     if (word.starts_with("--output=")) return format_of(word.substr(9));
     if (word.starts_with("-o") && word.size() > 2) return format_of(word.substr(word[2] == '=' ? 3 : 2));
   }
-  return OutputFormat::table;
+  return format_of(setting("output").value);
 }
 
 }  // namespace slipway::cli

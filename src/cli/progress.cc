@@ -107,7 +107,7 @@ std::string Progress::line(const ProgressEvent& e) const {
       text += ", " + base::human_duration(std::chrono::duration_cast<base::Duration>(left)) + " left";
     }
   }
-  if (!e.message.empty()) text += ": " + e.message;
+  if (e.total == 0 && !e.message.empty()) text += ": " + e.message;  // else the figures say it
   return without_controls(text);
 }
 

@@ -1,7 +1,5 @@
 #include "cli/settings.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
@@ -10,11 +8,6 @@
 
 namespace slipway::cli {
 namespace {
-
-using base::Error;
-using base::ErrorCode;
-
-constexpr std::size_t kMaxName = 63;
 
 const SettingInfo& cli_setting(std::string_view name) {
   const auto& all = cli_settings();
@@ -70,17 +63,12 @@ Resolved resolve(const SettingInfo& info, const std::string& flag_value) {
   return {info, info.fallback, Origin::fallback, "default"};
 }
 
-base::Result<std::string> environment_name(const Globals& globals) {
-  const Resolved resolved = resolve(cli_setting("environment"), globals.environment);
-  const std::string& name = resolved.value;
-  const bool good = name.size() <= kMaxName && std::ranges::all_of(name, [](unsigned char c) {
-                      return std::isalnum(c) || c == '-' || c == '_';
-                    });
-  if (good) return name;
-  return Error(ErrorCode::bad_value,
-               fmt::format("\"{}\" (from {}) is no environment name: up to {} letters, digits, - and _", name,
-                           resolved.where, kMaxName))
-      .with_next("Give the environment that `slipway up` started, for example --environment local.");
+Resolved setting(std::string_view name, const std::string& flag_value) {
+  return resolve(cli_setting(name), flag_value);
+}
+
+std::string environment_name(const Globals& globals) {
+  return setting("environment", globals.environment).value;
 }
 
 }  // namespace slipway::cli

@@ -41,8 +41,10 @@ std::string variable_of(std::string_view name);
 std::optional<std::string> environment_variable(const std::string& name);
 // `flag_value` empty: not given.
 Resolved resolve(const SettingInfo& info, const std::string& flag_value = "");
-// The environment (the deployment, not the variables) that a verb speaks to; a name of letters, digits, "-",
-// "_".
-base::Result<std::string> environment_name(const Globals& globals);
+// One of cli_settings() by name.
+Resolved setting(std::string_view name, const std::string& flag_value = "");
+// The environment (the deployment, not the variables) that a verb speaks to. store::environment_paths checks
+// the name.
+std::string environment_name(const Globals& globals);
 
 }  // namespace slipway::cli

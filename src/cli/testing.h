@@ -25,7 +25,8 @@ class MemoryConsole final : public Console {
       : Console(facts), input_(std::move(input)) {}
   void out(std::string_view text) override { out_ += text; }
   void err(std::string_view text) override { err_ += text; }
-  std::optional<std::string> read_line() override {
+  std::optional<std::string> read_line(std::string_view prompt) override {
+    err_ += prompt;
     if (input_.empty()) return std::nullopt;
     std::string line = std::move(input_.front());
     input_.pop_front();
@@ -33,7 +34,7 @@ class MemoryConsole final : public Console {
   }
   std::string read_all(std::size_t) override {
     std::string text;
-    while (auto line = read_line()) text += *line + "\n";
+    while (auto line = read_line("")) text += *line + "\n";
     return text;
   }
   const std::string& out_text() const { return out_; }

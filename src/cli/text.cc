@@ -1,9 +1,13 @@
 #include "cli/text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
+
+#include "codec/suggest.h"
 
 namespace slipway::cli {
 namespace {
@@ -81,24 +85,6 @@ bool skip_escape(std::string_view& text) {
   return true;
 }
 
-// Damerau-Levenshtein distance in its "optimal string alignment" form.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
-  for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + change});
-      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  }
-  return d[a.size()][b.size()];
-}
-
-constexpr std::size_t kMaxWord = 64;  // longer words are no typing slips
-
 }  // namespace
 
 std::size_t display_width(std::string_view text) {
@@ -157,6 +143,11 @@ std::string wrap(std::string_view text, std::size_t columns, std::size_t indent)
   return out;
 }
 
+std::string counted(double n, std::string_view noun) {
+  if (n < 1) return fmt::format("no {}", noun);
+  return fmt::format("{:.0f} {}{}", n, noun, n < 2 ? "" : "s");
+}
+
 std::string without_controls(std::string_view text) {
   std::string out(text);
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -170,18 +161,10 @@ std::string without_controls(std::string_view text) {
 }
 
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
-  if (word.empty() || word.size() > kMaxWord) return std::nullopt;
-  std::size_t best = std::max<std::size_t>(1, word.size() / 3) + 1;
-  std::optional<std::string> found;
-  for (const std::string& candidate : candidates) {
-    if (candidate.size() > kMaxWord) continue;
-    const std::size_t distance = edit_distance(word, candidate);
-    if (distance < best) {
-      best = distance;
-      found = candidate;
-    }
-  }
-  return found;
+  const std::vector<std::string_view> views(candidates.begin(), candidates.end());
+  const std::string_view found = codec::suggest(word, views);
+  if (found.empty()) return std::nullopt;
+  return std::string(found);
 }
 
 }  // namespace slipway::cli

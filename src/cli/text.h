@@ -18,12 +18,13 @@ std::string pad_right(std::string_view text, std::size_t columns);
 std::string pad_left(std::string_view text, std::size_t columns);
 // Words broken at `columns`; every line after the first starts with `indent` spaces.
 std::string wrap(std::string_view text, std::size_t columns, std::size_t indent);
+// "no request", "1 request", "2 requests".
+std::string counted(double n, std::string_view noun);
 // Control characters (C0 but "\n" and "\t", DEL, C1) become "?", so that a model's or a file's text cannot
 // drive the terminal.
 std::string without_controls(std::string_view text);
 
-// The candidate that a person most likely meant: smallest edit distance (transpositions count one), at most a
-// third of the word's length and at least 1; nullopt when none is near. Ties go to the first candidate.
+// The candidate that a person most likely meant (codec/suggest.h); nullopt when none is near.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace slipway::cli

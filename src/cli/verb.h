@@ -21,7 +21,8 @@ namespace slipway::cli {
 // Options that every verb takes.
 struct Globals {
   OutputFormat output = OutputFormat::table;
-  std::string environment;  // empty: not given as a flag (settings.h resolves it)
+  std::string output_flag;  // as given; empty: not given (settings.h resolves both of these)
+  std::string environment;
   bool yes = false;
   bool quiet = false;
   bool verbose = false;
@@ -72,8 +73,8 @@ struct Verb {
 
 // All verbs, in the order of `slipway help`.
 std::vector<Verb> all_verbs();
-// The options of Globals, writing into `globals` (the output format as text, checked by its choices).
-std::vector<Option> global_options(Globals& globals, std::string& output);
+// The options of Globals, writing into `globals`.
+std::vector<Option> global_options(Globals& globals);
 
 Verb up_verb();
 Verb down_verb();

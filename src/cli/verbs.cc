@@ -5,15 +5,17 @@ namespace slipway::cli {
 
 std::vector<Verb> all_verbs() {
   std::vector<Verb> verbs;
-  for (auto make : {config_verb, explain_verb, version_verb, completion_verb, help_verb})
+  for (auto make : {up_verb, down_verb, status_verb, top_verb, logs_verb, doctor_verb, deploy_verb,
+                    undeploy_verb, models_verb, chat_verb, keys_verb, config_verb, explain_verb, serve_verb,
+                    version_verb, completion_verb, help_verb})
     verbs.push_back(make());
   return verbs;
 }
 
-std::vector<Option> global_options(Globals& globals, std::string& output) {
+std::vector<Option> global_options(Globals& globals) {
   return {
       {.names = "-o,--output",
-       .target = &output,
+       .target = &globals.output_flag,
        .value = "FORMAT",
        .help = "How to print data.",
        .choices = {"table", "json", "yaml"}},

@@ -1,0 +1,117 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/time.h"
+#include "cli/client.h"
+#include "cli/interrupt.h"
+#include "cli/model_view.h"
+#include "cli/text.h"
+
+namespace slipway::cli {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+struct Options {
+  std::int64_t drain_s = 30;
+  bool dry_run = false;
+};
+
+std::string receipt_text(const Console& console, const Json& receipt) {
+  Table table({{.heading = "STOPPED", .keep = true},
+               {.heading = "ID", .keep = true},
+               {.heading = "PID", .align = Table::Align::right},
+               {.heading = "HOW"}});
+  for (const Json& item : list_of(receipt, "stopped")) {
+    table.add({text_of(item, "what"), text_of(item, "id"), text_of(item, "pid"),
+               flag_of(item, "drained") ? "drained" : "cut"});
+  }
+  std::string out = table.rows() > 0 ? table.render(console.facts()) : "";
+  for (const Json& path : list_of(receipt, "removed")) out += "removed  " + path.get<std::string>() + "\n";
+  for (const Json& path : list_of(receipt, "kept")) out += "kept     " + path.get<std::string>() + "\n";
+  const auto time = std::chrono::duration<double>(number_of(receipt, "seconds"));
+  return out + fmt::format("down in {}, {} cut\n",
+                           base::human_duration(std::chrono::duration_cast<base::Duration>(time)),
+                           counted(number_of(receipt, "requests_cut"), "request"));
+}
+
+int not_running(Invocation& invocation, const std::string& environment) {
+  const Json receipt{{"stopped", Json::array()},
+                     {"removed", Json::array()},
+                     {"kept", Json::array()},
+                     {"requests_cut", 0},
+                     {"seconds", 0}};
+  if (invocation.globals.output == OutputFormat::table) {
+    invocation.console.err(
+        fmt::format("Slipway is not running in environment \"{}\"; nothing to stop.\n", environment));
+  } else {
+    print_value(invocation.console, invocation.globals.output, receipt);
+  }
+  return 0;
+}
+
+base::Result<int> dry_run(Invocation& invocation, ControlClient& client) {
+  SLIPWAY_TRY(const Json status, client.get("/control/v1/status"));
+  if (invocation.globals.output != OutputFormat::table) {
+    print_value(invocation.console, invocation.globals.output,
+                Json{{"would_stop", list_of(status, "models")}});
+    return 0;
+  }
+  invocation.console.out(
+      fmt::format("would stop the daemon (pid {:.0f}) and:\n", number_of(status, "pid")) +
+      replica_table(list_of(status, "models"), invocation.console).render(invocation.console.facts()));
+  return 0;
+}
+
+base::Result<int> stop(Invocation& invocation, ControlClient& client, const Options& options) {
+  Interrupt interrupt;
+  Progress progress(invocation.console, invocation.globals.quiet);
+  auto receipt = client.follow("POST", "/control/v1/shutdown", Json{{"drain_s", options.drain_s}}, progress);
+  if (!receipt && receipt.error().code() == ErrorCode::interrupted) {
+    return Error(ErrorCode::interrupted, "stopped watching; the daemon goes on shutting down")
+        .with_next(
+            "`slipway status` says whether it is gone; `slipway down --drain 0` does not wait for requests.");
+  }
+  if (!receipt) return std::move(receipt).error();
+  if (invocation.globals.output == OutputFormat::table)
+    invocation.console.out(receipt_text(invocation.console, *receipt));
+  else
+    print_value(invocation.console, invocation.globals.output, *receipt);
+  return 0;
+}
+
+base::Result<int> run(Invocation& invocation, const Options& options) {
+  SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));
+  auto code = options.dry_run ? dry_run(invocation, client) : stop(invocation, client, options);
+  if (!code && code.error().code() == ErrorCode::not_running)
+    return not_running(invocation, client.environment());
+  return code;
+}
+
+}  // namespace
+
+Verb down_verb() {
+  auto o = std::make_shared<Options>();
+  return {.name = "down",
+          .group = "Run",
+          .summary = "stop everything that `up` started, with a receipt",
+          .about =
+              "Requests in flight may finish for --drain seconds. What is stored (models, keys, deployments) "
+              "stays, so that the "
+              "next `up` is as before. When nothing runs it says so and exits 0.",
+          .options = {{.names = "--drain",
+                       .target = &o->drain_s,
+                       .value = "SECONDS",
+                       .help = "Time for requests in flight (default 30).",
+                       .range = {0, 3600}},
+                      {.names = "--dry-run",
+                       .target = &o->dry_run,
+                       .help = "Say what would be stopped; change nothing."}},
+          .examples = {{"slipway down", "drain, stop, print what was stopped, removed and kept"}},
+          .exits = {{1, "the daemon could not be asked"}},
+          .action = [o](Invocation& invocation) { return run(invocation, *o); }};
+}
+
+}  // namespace slipway::cli

@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/up.h"
+#include "codec/blueprint.h"
+#include "gateway/serve.h"
+#include "io/http.h"
+
+namespace slipway::cli {
+namespace {
+
+using base::Error;
+using base::ErrorCode;
+
+struct Options {
+  std::string role = "all";
+  UpOptions up;  // --role all
+  gateway::GatewayRoleOptions gateway;
+  std::int64_t threads = 1;
+  std::int64_t drain_s = 30;
+};
+
+base::Result<int> serve_gateway(Invocation& invocation, Options& options) {
+  options.gateway.threads = static_cast<int>(options.threads);
+  options.gateway.drain = std::chrono::seconds(options.drain_s);
+  SLIPWAY_RETURN_IF_ERROR(gateway::run_gateway_role(options.gateway, [&](const domain::Endpoint& at) {
+    if (!invocation.globals.quiet)
+      invocation.console.err(fmt::format("serving http://{}/v1\n", io::to_string(at)));
+  }));
+  return 0;
+}
+
+base::Result<int> serve_all(Invocation& invocation, Options& options) {
+  SLIPWAY_TRY(const LoadedBlueprint loaded, load_blueprint(options.up.sources));
+  SLIPWAY_RETURN_IF_ERROR(codec::require_local(loaded.blueprint));
+  StartReport none(-1);
+  return run_in_foreground(invocation, options.up, loaded, none);
+}
+
+base::Result<int> run(Invocation& invocation, Options& options) {
+  if (options.role == "gateway") return serve_gateway(invocation, options);
+  if (options.role == "all") return serve_all(invocation, options);
+  return Error(ErrorCode::target_unsupported,
+               "the controller role runs in a cluster, and only the target \"local\" is there")
+      .with_next(
+          "`slipway up` runs every role on this machine; `slipway serve --role gateway` the gateway alone.");
+}
+
+}  // namespace
+
+Verb serve_verb() {
+  auto o = std::make_shared<Options>();
+  return {.name = "serve",
+          .group = "Slipway itself",
+          .summary = "run one role in the foreground, for containers",
+          .about =
+              "The role all is `slipway up --foreground`. The role gateway is the front door alone, with a "
+              "fixed list of "
+              "replicas and no state on disk.",
+          .options = {{.names = "--role",
+                       .target = &o->role,
+                       .value = "ROLE",
+                       .help = "What to run (default all).",
+                       .choices = {"all", "gateway", "controller"}},
+                      {.names = "-f,--file",
+                       .target = &o->up.sources.file,
+                       .value = "FILE",
+                       .help = "all: the environment's blueprint (*.tfvars).",
+                       .is_file = true},
+                      {.names = "--set",
+                       .target = &o->up.sources.flags,
+                       .value = "NAME=VALUE",
+                       .help = "all: a blueprint variable; may be repeated."},
+                      {.names = "--no-models",
+                       .target = &o->up.no_models,
+                       .help = "all: add none of the blueprint's models."},
+                      {.names = "--listen",
+                       .target = &o->gateway.listen,
+                       .value = "HOST:PORT",
+                       .help = "gateway: where to listen (default 127.0.0.1:8000)."},
+                      {.names = "--replica",
+                       .target = &o->gateway.replicas,
+                       .value = "MODEL=ENDPOINT",
+                       .help = "gateway: a replica, as HOST:PORT or unix:PATH; may be repeated."},
+                      {.names = "--key-file",
+                       .target = &o->gateway.key_file,
+                       .value = "FILE",
+                       .help = "gateway: one key a line, with optional limits.",
+                       .is_file = true},
+                      {.names = "--log",
+                       .target = &o->gateway.log,
+                       .value = "FILE",
+                       .help = "gateway: the request log; - is stdout.",
+                       .is_file = true},
+                      {.names = "--threads",
+                       .target = &o->threads,
+                       .value = "N",
+                       .help = "gateway: event loops (default 1).",
+                       .range = {1, 256}},
+                      {.names = "--drain",
+                       .target = &o->drain_s,
+                       .value = "SECONDS",
+                       .help = "gateway: time for requests in flight at the end (default 30).",
+                       .range = {0, 3600}}},
+          .examples = {{"slipway serve --role gateway --listen 127.0.0.1:8000 --replica llama=10.0.0.7:8000",
+                        "the gateway in front of one server"}},
+          .exits = {{1, "it failed while it ran"},
+                    {4, "the port is taken, a key is required, or the role needs a cluster"}},
+          .action = [o](Invocation& invocation) { return run(invocation, *o); }};
+}
+
+}  // namespace slipway::cli
