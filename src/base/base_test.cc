@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <vector>
 
 #include "base/error.h"
 #include "base/ids.h"
@@ -44,7 +45,8 @@ TEST(ResultTest, TryPassesTheErrorOn) {
 }
 
 TEST(ErrorTest, PrintsCodeMessageDetailAndNextStep) {
-  const Error e = Error(ErrorCode::port_taken, "port 8000 is taken").with_detail("  by nginx").with_next("Stop it.");
+  const Error e =
+      Error(ErrorCode::port_taken, "port 8000 is taken").with_detail("  by nginx").with_next("Stop it.");
   EXPECT_EQ(e.to_string(), "E5003 port 8000 is taken\n  by nginx\n  next: Stop it.");
 }
 
@@ -55,6 +57,19 @@ TEST(Ids, UlidsSortByTimeAndDiffer) {
   EXPECT_EQ(a.size(), 26u);
   EXPECT_LT(a.substr(0, 10), b.substr(0, 10));
   EXPECT_NE(make_ulid(t0), make_ulid(t0));
+}
+
+TEST(Ids, RandomBytesDifferSmallAndLarge) {
+  for (const std::size_t size :
+       {std::size_t{16}, std::size_t{127}, std::size_t{128}, std::size_t{129}, std::size_t{5000}}) {
+    std::set<std::vector<std::uint8_t>> seen;
+    for (int i = 0; i < 100; ++i) {
+      std::vector<std::uint8_t> bytes(size);
+      random_bytes(bytes);
+      seen.insert(bytes);
+    }
+    EXPECT_EQ(seen.size(), 100u) << size;
+  }
 }
 
 TEST(RngTest, SameSeedSameSequenceAndBoundsHold) {

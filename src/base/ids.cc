@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/check.h"
@@ -18,12 +19,25 @@ struct Pool {
   std::size_t used = sizeof(bytes);
 };
 
-}  // namespace
-
-void random_bytes(std::span<std::uint8_t> out) {
+void fill(std::span<std::uint8_t> out) {
   static const bool ready = sodium_init() >= 0;
   SLIPWAY_CHECK(ready);
   randombytes_buf(out.data(), out.size());
+}
+
+}  // namespace
+
+void random_bytes(std::span<std::uint8_t> out) {
+  thread_local Pool pool;
+  if (out.size() > pool.bytes.size() / 8) return fill(out);
+  if (pool.used + out.size() > pool.bytes.size()) {
+    fill(pool.bytes);
+    pool.used = 0;
+  }
+  const std::span<std::uint8_t> taken = std::span(pool.bytes).subspan(pool.used, out.size());
+  std::ranges::copy(taken, out.begin());
+  sodium_memzero(taken.data(), taken.size());  // a key's bytes do not stay behind
+  pool.used += out.size();
 }
 
 std::string random_base32(std::size_t length) {
@@ -35,16 +49,12 @@ std::string random_base32(std::size_t length) {
 }
 
 std::string make_ulid(WallTime now) {
-  thread_local Pool pool;
-  if (pool.used + 16 > pool.bytes.size()) {
-    random_bytes(pool.bytes);
-    pool.used = 0;
-  }
+  std::array<std::uint8_t, 16> random;
+  random_bytes(random);
   std::string text(26, '0');
   auto ms = static_cast<std::uint64_t>(now.time_since_epoch().count());
   for (int i = 9; i >= 0; --i, ms >>= 5) text[static_cast<std::size_t>(i)] = kCrockford[ms & 31];
-  for (std::size_t i = 0; i < 16; ++i) text[10 + i] = kCrockford[pool.bytes[pool.used + i] & 31];
-  pool.used += 16;
+  for (std::size_t i = 0; i < random.size(); ++i) text[10 + i] = kCrockford[random[i] & 31];
   return text;
 }
 

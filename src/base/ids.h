@@ -30,7 +30,7 @@ using RequestId = StrongId<struct RequestIdTag>;  // "req_" + ULID
 using ReplicaId = StrongId<struct ReplicaIdTag>;  // "<serviceName>-" + 5 base32 characters
 using KeyId = StrongId<struct KeyIdTag>;          // "key_" + 10 base32 characters
 
-// Bytes from the operating system's generator (libsodium). Thread-safe.
+// Bytes from the operating system's generator (libsodium); small requests come from a pool a thread. Thread-safe.
 void random_bytes(std::span<std::uint8_t> out);
 
 // Crockford base32, lower case, `length` characters of fresh randomness.

@@ -65,6 +65,7 @@ void Lane::stop() {
     std::promise<void> released;
     loop_->post([&] {
       release();
+      loop_->stop();  // nothing runs behind this: a session that went on would miss its client
       released.set_value();
     });
     released.get_future().wait();

@@ -1,6 +1,7 @@
 // A call on its way through: choose a replica, ask, try elsewhere, and pass the answer on.
 #include <algorithm>
 
+#include "base/check.h"
 #include "codec/error_body.h"
 #include "gateway/session.h"
 #include "telemetry/trace.h"
@@ -69,8 +70,10 @@ Result<void> Session::choose() {
   const base::MonotonicTime before = base::monotonic_now();
   auto& loads = lane_.loads;
   loads.clear();
-  for (const domain::Replica& r : model_->replicas)
+  for (const domain::Replica& r : model_->replicas) {
+    SLIPWAY_CHECK(r.slot < domain::kMaxReplicas);
     loads.push_back(lane_.core.in_flight[r.slot].load(std::memory_order_relaxed));
+  }
   const policy::Route route = lane_.core.route({.model = model_,
                                                 .in_flight = loads,
                                                 .tried = tried_,
@@ -201,6 +204,7 @@ io::Task<> Session::stream(Upstream upstream) {
   }
   facts_.status = 200;
   lane_.observer.streams.add(1);
+  series_ = &lane_.observer.series(model_->id);
   codec::SseRelay sse(request_.include_usage, kMaxEvent);
   upstream_ = upstream.get();
   body_ = {};  // a long stream keeps no prompt
@@ -262,7 +266,7 @@ void Session::piece_sent(const codec::SseRelay& sse, std::uint64_t events_before
   if (count == 0) return;
   const double each = base::seconds(last_write_ - *last_token_) / static_cast<double>(count);
   last_token_ = last_write_;
-  telemetry::Histogram& gaps = *lane_.observer.series(model_->id).inter_token;
+  telemetry::Histogram& gaps = *series_->inter_token;
   for (std::uint64_t i = 0; i < count; ++i) gaps.observe(each);
 }
 

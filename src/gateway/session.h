@@ -96,7 +96,8 @@ class Session {
   base::MonotonicTime last_write_;
   std::optional<base::MonotonicTime> first_token_, last_token_;
   RequestFacts facts_;
-  bool watched_ = false;  // on_client_gone is set
+  ModelSeries* series_ = nullptr;  // of a stream
+  bool watched_ = false;           // on_client_gone is set
   bool gone_ = false;
   bool late_ = false;       // the deadline ended the wait
   bool waiting_ = false;    // for the replica: the coroutine itself writes nothing

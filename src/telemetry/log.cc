@@ -34,6 +34,13 @@ std::size_t character_length(std::string_view text) {
   return 0;
 }
 
+// Length of the run of printable ASCII at the front that JSON writes as it is.
+std::size_t plain_length(std::string_view text) {
+  std::size_t n = 0;
+  while (n < text.size() && text[n] >= 0x20 && text[n] < 0x7F && text[n] != '"' && text[n] != '\\') ++n;
+  return n;
+}
+
 void append_ascii(std::string& out, char c) {
   switch (c) {
     case '"':
@@ -131,6 +138,11 @@ void append_json_string(std::string& out, std::string_view text) {
       fmt::format_to(std::back_inserter(out), "[cut {} bytes]", text.size() - at);
       break;
     }
+    // Most text is plain: whole runs of it are copied at once.
+    const std::size_t plain = plain_length(text.substr(at, kMaxFieldBytes - at));
+    out += text.substr(at, plain);
+    at += plain;
+    if (at == text.size() || at >= kMaxFieldBytes) continue;
     const std::size_t length = character_length(text.substr(at));
     if (length == 0)
       out += kReplacement;
