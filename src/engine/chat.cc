@@ -51,6 +51,15 @@ bool calls_tools(const common_chat_templates_inputs& inputs) {
   return !inputs.tools.empty() && inputs.tool_choice != COMMON_CHAT_TOOL_CHOICE_NONE;
 }
 
+using NoTools = std::vector<common_chat_tool>;
+
+// Tools to call now, or calls and results earlier in the conversation.
+bool speaks_of_tools(const common_chat_templates_inputs& inputs) {
+  return !inputs.tools.empty() || std::ranges::any_of(inputs.messages, [](const common_chat_msg& message) {
+    return message.role == "tool" || !message.tool_calls.empty();
+  });
+}
+
 // Anything of llama-common that throws on bad input becomes `code`; `fn` returns a Result.
 template <class F>
 auto guarded(ErrorCode code, const char* doing, F&& fn) -> decltype(fn()) {
@@ -154,9 +163,9 @@ struct ChatFormat::Impl {
 
   // The prompt, and with it grammar, stops and parser.
   common_chat_params apply(const common_chat_templates_inputs& inputs) const {
-    if (!fallback || inputs.tools.empty()) return common_chat_templates_apply(own.get(), inputs);
+    if (!fallback || !speaks_of_tools(inputs)) return common_chat_templates_apply(own.get(), inputs);
     common_chat_templates_inputs worded = inputs;
-    if (calls_tools(inputs)) worded.messages = tell_tools(inputs.messages, inputs.tools);
+    worded.messages = tell_tools(inputs.messages, calls_tools(inputs) ? inputs.tools : NoTools{});
     worded.tools.clear();
     worded.tool_choice = COMMON_CHAT_TOOL_CHOICE_NONE;
     common_chat_params prompt = common_chat_templates_apply(own.get(), worded);
@@ -164,6 +173,25 @@ struct ChatFormat::Impl {
     common_chat_params out = common_chat_templates_apply(fallback.get(), inputs);
     out.prompt = std::move(prompt.prompt);
     out.additional_stops = std::move(prompt.additional_stops);
+    return out;
+  }
+
+  Result<RenderedChat> render(common_chat_templates_inputs inputs) const {
+    const bool plain = plain_answers && !calls_tools(inputs);
+    const std::string schema = inputs.json_schema;
+    if (plain) inputs.json_schema.clear();  // the schema's grammar alone, without the template's wrapping
+    const common_chat_params params = apply(inputs);
+    inputs.json_schema = schema;
+    RenderedChat out;
+    out.prompt = params.prompt;
+    out.stops = params.additional_stops;
+    out.add_bos = true;
+    if (fallback && calls_tools(inputs) && inputs.tool_choice == COMMON_CHAT_TOOL_CHOICE_REQUIRED)
+      out.sampling.grammar = required_call_grammar(inputs.tools, inputs.parallel_tool_calls);
+    else
+      copy_grammar(params, !inputs.grammar.empty(), out.sampling);
+    SLIPWAY_RETURN_IF_ERROR(enforce(inputs, out.sampling));
+    if (!plain) out.parser = make_parser(params, inputs);
     return out;
   }
 };
@@ -194,25 +222,10 @@ Result<RenderedChat> ChatFormat::render(std::string_view body) const {
   if (!impl_->explicit_template)
     return Error(ErrorCode::unsupported, "this model has no chat template: it is a base model")
         .with_next("Use /v1/completions, or deploy an instruct model.");
-  SLIPWAY_TRY(common_chat_templates_inputs inputs, parse_chat_request(body, impl_->parallel_tool_calls));
+  SLIPWAY_TRY(const common_chat_templates_inputs inputs,
+              parse_chat_request(body, impl_->parallel_tool_calls));
   return guarded(ErrorCode::bad_request, "the chat template refused the messages",
-                 [&]() -> Result<RenderedChat> {
-                   const bool plain = impl_->plain_answers && !calls_tools(inputs);
-                   const std::string schema = inputs.json_schema;
-                   if (plain)
-                     inputs.json_schema
-                         .clear();  // the schema's grammar alone, without the template's wrapping around it
-                   const common_chat_params params = impl_->apply(inputs);
-                   inputs.json_schema = schema;
-                   RenderedChat out;
-                   out.prompt = params.prompt;
-                   out.stops = params.additional_stops;
-                   out.add_bos = true;
-                   copy_grammar(params, !inputs.grammar.empty(), out.sampling);
-                   SLIPWAY_RETURN_IF_ERROR(enforce(inputs, out.sampling));
-                   if (!plain) out.parser = make_parser(params, inputs);
-                   return out;
-                 });
+                 [&] { return impl_->render(inputs); });
 }
 
 Result<std::string> ChatFormat::schema_to_grammar(std::string_view schema_json) {

@@ -135,6 +135,30 @@ TEST(ChatFormat, AToolLessTemplateGetsTheToolsInWords) {
   EXPECT_NE(rendered->parser, nullptr);
 }
 
+TEST(ChatFormat, EarlierCallsAreToldEvenWithoutTools) {
+  const auto rendered = plain_format().render(
+      R"({"messages":[{"role":"user","content":"weather?"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"get_weather","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c1","content":"rain"}]})");
+  ASSERT_TRUE(rendered) << rendered.error().to_string();
+  EXPECT_NE(rendered->prompt.find("\"get_weather\""), std::string::npos) << rendered->prompt;
+  EXPECT_NE(rendered->prompt.find("<tool_response>\nrain"), std::string::npos);
+}
+
+TEST(ChatFormat, ARequiredCallOfAToolLessTemplateBeginsAtOnce) {
+  const std::string other = R"({"type":"function","function":{"name":"now"}})";
+  const auto rendered = plain_format().render(
+      with_messages("\"tool_choice\":\"required\",\"tools\":[" + kWeatherTool + "," + other + "]"));
+  ASSERT_TRUE(rendered) << rendered.error().to_string();
+  EXPECT_TRUE(rendered->sampling.grammar_prefill.empty());
+  EXPECT_NE(rendered->sampling.grammar.find("call ::= \"<tool_call>\\n\" ("), std::string::npos)
+      << rendered->sampling.grammar;
+  const auto message = plain_format().parse(
+      *rendered, "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>", false);
+  ASSERT_TRUE(message) << message.error().to_string();
+  ASSERT_EQ(message->tool_calls.size(), 1u);
+  EXPECT_EQ(message->tool_calls[0].name, "now");
+  EXPECT_EQ(message->tool_calls[0].arguments, "{}");
+}
+
 TEST(ChatFormat, AToolCallIsParsedPieceByPiece) {
   const auto rendered = tool_format().render(with_messages("\"tools\":[" + kWeatherTool + "]"));
   ASSERT_TRUE(rendered) << rendered.error().to_string();

@@ -1,5 +1,6 @@
 #include "engine/tool_fallback.h"
 
+#include "json-schema-to-grammar.h"
 #include "json.h"
 
 namespace slipway::engine {
@@ -67,10 +68,33 @@ std::vector<common_chat_msg> tell_tools(const std::vector<common_chat_msg>& mess
     else
       out.push_back(std::move(next));
   }
-  if (out.empty() || out.front().role != "system") out.insert(out.begin(), common_chat_msg())->role = "system";
+  if (tools.empty()) return out;
+  if (out.empty() || out.front().role != "system")
+    out.insert(out.begin(), common_chat_msg())->role = "system";
   std::string& system = out.front().content;
   system += (system.empty() ? "" : "\n\n") + describe(tools);
   return out;
+}
+
+std::string required_call_grammar(const std::vector<common_chat_tool>& tools, bool parallel) {
+  std::vector<common_chat_schema_document> schemas;  // the builder keeps references into them
+  schemas.reserve(tools.size());
+  return build_grammar([&](const common_grammar_builder& builder) {
+    std::string calls;
+    for (const common_chat_tool& tool : tools) {
+      const common_json function = {{"parameters", common_json::parse(tool.parameters)}};
+      schemas.push_back(common_chat_schema_from_json(common_chat_tool_parameters(function)));
+      const std::string name = "tool-" + std::to_string(schemas.size());
+      const std::string head = "{\"name\": " + common_json::make(tool.name).dump() + ", \"arguments\": ";
+      const std::string arguments = builder.add_schema(name + "-arguments", *schemas.back().root);
+      if (!calls.empty()) calls += " | ";
+      calls += builder.add_rule(name, gbnf_format_literal(head) + " " + arguments + " \"}\"");
+    }
+    const std::string call =
+        builder.add_rule("call", "\"<tool_call>\\n\" (" + calls + ") \"\\n</tool_call>\"");
+    const std::string more = " (\"\\n\" " + call + "){0," + std::to_string(kMaxParallelCalls - 1) + "}";
+    builder.add_rule("root", parallel ? call + more : call);
+  });
 }
 
 }  // namespace slipway::engine

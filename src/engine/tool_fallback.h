@@ -6,6 +6,7 @@
 // llama-common's machinery enforces and parses it like any other. Pure.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include <chat.h>
@@ -14,8 +15,15 @@ namespace slipway::engine {
 
 extern const char* const kToolTemplate;
 
-// `messages` with the tools told in words; the model needs no template support for what comes out.
+inline constexpr int kMaxParallelCalls = 8;
+
+// `messages` with the tools told in words (none: earlier calls and results only); the model needs no template
+// support for what comes out.
 std::vector<common_chat_msg> tell_tools(const std::vector<common_chat_msg>& messages,
                                         const std::vector<common_chat_tool>& tools);
+
+// Nothing but calls, from the first token on. llama-common's own grammar lets text stand before a required
+// call, and a small model may then never come to it. Throws what llama-common throws.
+std::string required_call_grammar(const std::vector<common_chat_tool>& tools, bool parallel);
 
 }  // namespace slipway::engine

@@ -7,9 +7,9 @@
 // the head a failure is an error event, and no [DONE].
 //
 // Threads: handle() and everything else on the HTTP loop; its two preparing threads are inside.
-// Ownership: loop, engine, format and registry outlive the service; the engine must have stopped calling
-// sinks (drained or destroyed) before the service goes. Bounds: bodies (HttpServerOptions), kMaxSubmissions,
-// and the engine's queue.
+// Ownership: loop (its preparing threads post to it), engine, format and registry outlive the service; the
+// engine must have stopped calling sinks (drained or destroyed) before the service goes. Bounds: bodies
+// (HttpServerOptions), kMaxSubmissions, and the engine's queue.
 #pragma once
 
 #include <array>

@@ -75,8 +75,6 @@ class ServedService {
 
   void post_to_loop(std::function<void()> fn) { loop_.post(std::move(fn)); }
 
-  std::unique_ptr<Service> service;
-
  private:
   io::Endpoint endpoint() const {
     io::Endpoint out;
@@ -92,6 +90,9 @@ class ServedService {
   telemetry::Registry registry_;
   io::Loop loop_;
   io::HttpServer server_;
+
+ public:
+  std::unique_ptr<Service> service;  // goes first: its preparing threads use the loop
 };
 
 // The contents of a choice over a stream.
