@@ -65,6 +65,10 @@ class Repl {
         print_note(console_, "/clear starts a new conversation.");
       return;
     }
+    if (answer->text.empty()) {
+      request_.turns.pop_back();  // stopped before it said anything
+      return;
+    }
     request_.turns.push_back({"assistant", answer->text});
     forget_oldest();
   }

@@ -7,12 +7,15 @@
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
+#include "io/proc.h"
 
 namespace slipway::cli {
 namespace {
 
 using base::Error;
 using base::ErrorCode;
+
+constexpr auto kLastBreath = std::chrono::seconds(10);
 
 struct Options {
   std::int64_t drain_s = 30;
@@ -35,6 +38,20 @@ std::string receipt_text(const Console& console, const Json& receipt) {
   return out + fmt::format("down in {}, {} cut\n",
                            base::human_duration(std::chrono::duration_cast<base::Duration>(time)),
                            counted(number_of(receipt, "requests_cut"), "request"));
+}
+
+// The receipt is the daemon's last word, not its end: what comes next (an `up`, a removal) wants it gone.
+base::Result<void> wait_for_daemon(const Json& receipt) {
+  for (const Json& item : list_of(receipt, "stopped")) {
+    const auto pid = static_cast<pid_t>(number_of(item, "pid"));
+    if (text_of(item, "what") != "daemon" || pid <= 0) continue;
+    if (io::wait_for_end(pid, base::Deadline::after(kLastBreath))) continue;
+    return Error(ErrorCode::timeout,
+                 fmt::format("the daemon (pid {}) stopped everything, but has not ended within {}", pid,
+                             base::human_duration(kLastBreath)))
+        .with_next(fmt::format("`kill -9 {}` ends it; nothing else is left.", pid));
+  }
+  return {};
 }
 
 int not_running(Invocation& invocation, const std::string& environment) {
@@ -75,10 +92,12 @@ base::Result<int> stop(Invocation& invocation, ControlClient& client, const Opti
             "`slipway status` says whether it is gone; `slipway down --drain 0` does not wait for requests.");
   }
   if (!receipt) return std::move(receipt).error();
+  const base::Result<void> gone = wait_for_daemon(*receipt);
   if (invocation.globals.output == OutputFormat::table)
     invocation.console.out(receipt_text(invocation.console, *receipt));
   else
     print_value(invocation.console, invocation.globals.output, *receipt);
+  if (!gone) return gone.error();
   return 0;
 }
 

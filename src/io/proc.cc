@@ -1,12 +1,14 @@
 #include "io/proc.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -146,6 +148,19 @@ bool kill_if_same(pid_t pid, std::uint64_t start_ticks) {
   // Looked at after the pidfd is held, so that the pid cannot be given to another process in between.
   if (process_start_ticks(pid) != start_ticks) return false;
   return ::syscall(SYS_pidfd_send_signal, fd.get(), SIGKILL, nullptr, 0) == 0;
+}
+
+bool wait_for_end(pid_t pid, base::Deadline deadline) {
+  const Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!fd) return errno == ESRCH;
+  while (true) {
+    const auto left = deadline.left(base::monotonic_now());
+    constexpr base::Duration kMost = std::chrono::hours(1);
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::min(left, kMost));
+    pollfd ended{.fd = fd.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&ended, 1, static_cast<int>(wait.count())) > 0) return true;
+    if (deadline.passed(base::monotonic_now())) return false;
+  }
 }
 
 std::string process_evidence(pid_t pid) {

@@ -8,7 +8,9 @@
 #include <optional>
 #include <set>
 #include <string>
+
 #include <vector>
+#include "base/time.h"
 
 namespace slipway::io {
 
@@ -22,6 +24,9 @@ std::optional<ProcessUse> process_use(pid_t pid);
 std::optional<std::uint64_t> process_start_ticks(pid_t pid);
 // Kills (SIGKILL, by pidfd) the process only when it started at `start_ticks`. True when it was there.
 bool kill_if_same(pid_t pid, std::uint64_t start_ticks);
+
+// Blocks until the process has ended (also when nobody reaps it), or the deadline passed: false then.
+bool wait_for_end(pid_t pid, base::Deadline deadline);
 
 // State, kernel wait channel and name of every thread (at most 64), one a line: evidence about a process that
 // hangs.

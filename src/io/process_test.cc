@@ -8,6 +8,8 @@
 
 #include <future>
 
+#include "io/proc.h"
+
 namespace slipway::io {
 namespace {
 
@@ -110,6 +112,26 @@ TEST(ProcessTest, DestroyingAProcessEndsItsChild) {
   }
   EXPECT_EQ(::kill(pid, 0), -1);
   EXPECT_EQ(errno, ESRCH);
+}
+
+TEST(ProcessTest, ADetachedChildOutlivesItsProcessAndItsEndCanBeAwaited) {
+  auto pipe = *make_pipe();
+  ProcessSpec spec = shell("read line <&3");
+  spec.descriptors = {{pipe.first.get(), 3}};
+  spec.new_session = true;
+  spec.die_with_parent = false;
+  pid_t pid = 0;
+  {
+    auto child = Process::spawn(spec);
+    ASSERT_TRUE(child);
+    pid = child->pid();
+    child->detach();
+  }
+  EXPECT_FALSE(wait_for_end(pid, base::Deadline::after(std::chrono::milliseconds(1))));
+  pipe.second = Fd();  // its read ends, and so does it
+  EXPECT_TRUE(wait_for_end(pid, soon()));
+  ::waitpid(pid, nullptr, 0);
+  EXPECT_TRUE(wait_for_end(pid, soon()));  // a pid of nobody
 }
 
 TEST(ProcessTest, AChildDoesNotOutliveItsParent) {
