@@ -21,6 +21,7 @@ class Keys : public ::testing::Test {
  protected:
   Keys() : database_(*Database::open(folder_.path / "state.db")), store_(database_) {
     EXPECT_TRUE(migrate(database_, state_migrations()));
+    EXPECT_TRUE(database_.execute("PRAGMA synchronous=OFF"));  // hundreds of commits; none has to survive
   }
   CreatedKey create(std::string name, base::WallTime now = kNow, std::optional<base::WallTime> expires = {}) {
     auto created = store_.create({.name = std::move(name), .expires = expires}, now);

@@ -68,8 +68,10 @@ TEST(Sqlite, ADamagedPageIsFoundByTheIntegrityCheck) {
   {
     const Database database = *Database::open(folder.path / "x.db");
     ASSERT_TRUE(database.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, s TEXT); CREATE INDEX i ON t (s)"));
+    ASSERT_TRUE(database.execute("BEGIN"));
     for (int i = 0; i < 500; ++i)
       ASSERT_TRUE(database.execute("INSERT INTO t (s) VALUES (hex(randomblob(32)))"));
+    ASSERT_TRUE(database.execute("COMMIT"));
     ASSERT_TRUE(database.check_integrity());
   }
   std::string bytes = folder.read("x.db");
