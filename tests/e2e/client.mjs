@@ -62,7 +62,7 @@ const cases = {
     for await (const _ of stream) { stream.controller.abort(); break; }
   },
   async "unknown model"() {
-    await assert.rejects(client.chat.completions.create({ model: "nope", messages }), (e) => e.status === 404 && e.code === "unknown_model");
+    await assert.rejects(client.chat.completions.create({ model: "nope", messages }), (e) => e.status === 404 && e.error.symbol === "unknown_model");
   },
   async "wrong field"() {
     await assert.rejects(client.chat.completions.create({ model, messages, temperature: "hot" }), (e) => e.status === 400 && e.param === "temperature");

@@ -130,7 +130,7 @@ def test_a_bad_request(slipway, name, raw, status, code):
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d" % status), answer[:300]
     error = json.loads(body)["error"]
-    assert error["code"] == code and error["message"] and error["next"]
+    assert error["symbol"] == code and error["message"] and error["next"]
     assert answer.count(b"HTTP/1.1 ") == 1, "one request in, one answer out"
 
 

@@ -180,7 +180,7 @@ def test_keys_are_required_off_loopback_and_work_with_limits(make_environment):
 
     assert [call(made["key"])[0] for _ in range(2)] == [200, 200]
     status, error = call(made["key"])
-    assert status == 429 and error["code"] == "rate_limited" and error["retry_after"] > 0
+    assert status == 429 and error["symbol"] == "rate_limited" and error["retry_after"] > 0
     assert call("sk-slip-wrong")[0] == 401
     env.run("keys", "revoke", made["id"])
     wait_for(lambda: call(made["key"])[0] == 401, seconds=5)

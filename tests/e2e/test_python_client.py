@@ -148,14 +148,14 @@ def test_embeddings(client):
 def test_context_overflow_says_the_counts(client):
     with pytest.raises(openai.BadRequestError) as error:
         ask(client, "word " * 20_000)
-    assert error.value.body["code"] == "context_overflow"
+    assert error.value.body["symbol"] == "context_overflow"
     assert any(ch.isdigit() for ch in error.value.body["message"])
 
 
 def test_an_unknown_model_is_404_with_the_next_step(client):
     with pytest.raises(openai.NotFoundError) as error:
         client.chat.completions.create(model="nope", messages=[{"role": "user", "content": "x"}])
-    assert error.value.body["code"] == "unknown_model"
+    assert error.value.body["symbol"] == "unknown_model"
     assert error.value.body["next"]
     assert error.value.body["request_id"].startswith("req_")
 
