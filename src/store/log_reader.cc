@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "io/wait.h"
 #include "store/log_files.h"
 #include "store/logs.h"
 
@@ -160,9 +160,7 @@ base::Result<std::vector<std::string>> LogFollower::next(base::Duration wait) {
     SLIPWAY_TRY(auto lines, poll());
     const base::MonotonicTime now = base::monotonic_now();
     if (!lines.empty() || deadline.passed(now)) return lines;
-    pollfd watched{.fd = notify_.get(), .events = POLLIN, .revents = 0};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline.left(now));
-    ::poll(&watched, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
+    io::wait_ready(notify_.get(), io::Ready::readable, deadline.left(now));
     std::array<char, 4096> events{};
     while (::read(notify_.get(), events.data(), events.size()) > 0) {
     }

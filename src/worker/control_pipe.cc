@@ -1,41 +1,18 @@
 #include "worker/control_pipe.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <string>
 
 #include "codec/worker_protocol.h"
+#include "io/wait.h"
 
 namespace slipway::worker {
 
-struct ControlPipe::Watch {
-  Watch(io::Loop& loop, int fd) : descriptor(loop.context(), fd) {}
-  io::asio::posix::stream_descriptor descriptor;
-  std::function<void()> on_gone;
-
-  // The parent says nothing; what makes the descriptor readable is its end.
-  static void wait(const std::shared_ptr<Watch>& self) {
-    self->descriptor.async_wait(
-        io::asio::posix::stream_descriptor::wait_read, [self](const boost::system::error_code& error) {
-          if (error) return;
-          char buffer[256];
-          const ssize_t n = ::read(self->descriptor.native_handle(), buffer, sizeof(buffer));
-          if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) return wait(self);
-          self->on_gone();
-        });
-  }
-};
-
 ControlPipe::ControlPipe(int fd) : fd_(fd) {
   if (fd >= 0) ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-ControlPipe::~ControlPipe() {
-  if (watch_) watch_->descriptor.release();  // fd_ closes it
 }
 
 void ControlPipe::send(const domain::WorkerMessage& message) {
@@ -54,16 +31,15 @@ void ControlPipe::send(const domain::WorkerMessage& message) {
     if (n < 0 && errno == EINTR) continue;
     // A line that was begun is always finished, or the lines after it would be garbage.
     if (errno != EAGAIN || (droppable && sent == 0)) return;
-    pollfd room{fd_.get(), POLLOUT, 0};
-    if (::poll(&room, 1, kPatienceMs) <= 0) return;
+    if (!io::wait_ready(fd_.get(), io::Ready::writable, kPatience)) return;
   }
 }
 
 void ControlPipe::watch(io::Loop& loop, std::function<void()> on_gone) {
   if (!fd_) return;
-  watch_ = std::make_shared<Watch>(loop, fd_.get());
-  watch_->on_gone = std::move(on_gone);
-  Watch::wait(watch_);
+  constexpr std::size_t kMaxLine = 256;  // the parent says nothing; only its end matters
+  io::Fd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
+  reader_.emplace(loop, std::move(copy), kMaxLine, [](std::string_view) {}, std::move(on_gone));
 }
 
 }  // namespace slipway::worker

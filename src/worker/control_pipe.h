@@ -5,32 +5,31 @@
 // the parent does not read (the next one says more); ready, failed and drained wait up to kPatience for room.
 #pragma once
 
+#include <chrono>
 #include <functional>
-#include <memory>
 #include <mutex>
+#include <optional>
 
 #include "domain/worker_protocol.h"
-#include "io/loop.h"
+#include "io/lines.h"
 #include "io/process.h"
 
 namespace slipway::worker {
 
 class ControlPipe {
  public:
-  static constexpr int kPatienceMs = 2000;
+  static constexpr std::chrono::seconds kPatience{2};
 
   // -1: nobody listens, everything is dropped.
   explicit ControlPipe(int fd);
-  ~ControlPipe();
   void send(const domain::WorkerMessage& message);
   // `on_gone` runs once on the loop when the parent closed its end (also when it died).
   void watch(io::Loop& loop, std::function<void()> on_gone);
 
  private:
-  struct Watch;
   std::mutex mutex_;
   io::Fd fd_;
-  std::shared_ptr<Watch> watch_;
+  std::optional<io::LineReader> reader_;
 };
 
 }  // namespace slipway::worker
