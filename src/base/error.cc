@@ -47,18 +47,30 @@ std::string code_name(ErrorCode code) {
 
 std::string_view kind_name(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::invalid_argument: return "invalid_argument";
-    case ErrorKind::failed_precondition: return "failed_precondition";
-    case ErrorKind::not_found: return "not_found";
-    case ErrorKind::already_exists: return "already_exists";
-    case ErrorKind::permission_denied: return "permission_denied";
-    case ErrorKind::unauthenticated: return "unauthenticated";
-    case ErrorKind::resource_exhausted: return "resource_exhausted";
-    case ErrorKind::unavailable: return "unavailable";
-    case ErrorKind::deadline_exceeded: return "deadline_exceeded";
-    case ErrorKind::cancelled: return "cancelled";
-    case ErrorKind::data_loss: return "data_loss";
-    case ErrorKind::internal: return "internal";
+    case ErrorKind::invalid_argument:
+      return "invalid_argument";
+    case ErrorKind::failed_precondition:
+      return "failed_precondition";
+    case ErrorKind::not_found:
+      return "not_found";
+    case ErrorKind::already_exists:
+      return "already_exists";
+    case ErrorKind::permission_denied:
+      return "permission_denied";
+    case ErrorKind::unauthenticated:
+      return "unauthenticated";
+    case ErrorKind::resource_exhausted:
+      return "resource_exhausted";
+    case ErrorKind::unavailable:
+      return "unavailable";
+    case ErrorKind::deadline_exceeded:
+      return "deadline_exceeded";
+    case ErrorKind::cancelled:
+      return "cancelled";
+    case ErrorKind::data_loss:
+      return "data_loss";
+    case ErrorKind::internal:
+      return "internal";
   }
   return "internal";
 }

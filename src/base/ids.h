@@ -30,7 +30,8 @@ using RequestId = StrongId<struct RequestIdTag>;  // "req_" + ULID
 using ReplicaId = StrongId<struct ReplicaIdTag>;  // "<serviceName>-" + 5 base32 characters
 using KeyId = StrongId<struct KeyIdTag>;          // "key_" + 10 base32 characters
 
-// Bytes from the operating system's generator (libsodium); small requests come from a pool a thread. Thread-safe.
+// Bytes from the operating system's generator (libsodium); small requests come from a pool a thread.
+// Thread-safe.
 void random_bytes(std::span<std::uint8_t> out);
 
 // Crockford base32, lower case, `length` characters of fresh randomness.
@@ -44,5 +45,7 @@ ReplicaId make_replica_id(std::string_view service_name);
 
 template <class Tag>
 struct std::hash<slipway::base::StrongId<Tag>> {
-  std::size_t operator()(const slipway::base::StrongId<Tag>& id) const { return std::hash<std::string>{}(id.str()); }
+  std::size_t operator()(const slipway::base::StrongId<Tag>& id) const {
+    return std::hash<std::string>{}(id.str());
+  }
 };

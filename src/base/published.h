@@ -1,7 +1,8 @@
-// Published<T>: one writer swaps an immutable value, many threads read it without a shared lock on the fast path.
+// Published<T>: one writer swaps an immutable value, many threads read it without a shared lock on the fast
+// path.
 //
-// A reader thread owns a Published<T>::Reader; get() costs one relaxed load while nothing changed, and takes the
-// mutex only to pick up a new value. A reader keeps the old value alive until its next get().
+// A reader thread owns a Published<T>::Reader; get() costs one relaxed load while nothing changed, and takes
+// the mutex only to pick up a new value. A reader keeps the old value alive until its next get().
 #pragma once
 
 #include <atomic>

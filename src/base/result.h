@@ -31,9 +31,9 @@ class [[nodiscard]] Result<void> : public std::expected<void, Error> {
 
 #define SLIPWAY_CONCAT_(a, b) a##b
 #define SLIPWAY_CONCAT(a, b) SLIPWAY_CONCAT_(a, b)
-#define SLIPWAY_TRY_(tmp, decl, expr, ret)       \
-  auto tmp = (expr);                             \
-  if (!tmp) ret std::move(tmp).error();          \
+#define SLIPWAY_TRY_(tmp, decl, expr, ret) \
+  auto tmp = (expr);                       \
+  if (!tmp) ret std::move(tmp).error();    \
   decl = *std::move(tmp)
 #define SLIPWAY_TRY(decl, expr) SLIPWAY_TRY_(SLIPWAY_CONCAT(slipway_try_, __LINE__), decl, expr, return)
 #define SLIPWAY_CO_TRY(decl, expr) SLIPWAY_TRY_(SLIPWAY_CONCAT(slipway_try_, __LINE__), decl, expr, co_return)

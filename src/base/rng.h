@@ -1,5 +1,6 @@
 // Seeded randomness for decisions and tests: xoshiro256** (Blackman and Vigna, 2018), seeded by SplitMix64.
-// Same seed, same sequence, on every machine. Never for secrets: those come from libsodium (random_bytes in ids.h).
+// Same seed, same sequence, on every machine. Never for secrets: those come from libsodium (random_bytes in
+// ids.h).
 #pragma once
 
 #include <cstdint>

@@ -11,11 +11,15 @@ using Duration = std::chrono::nanoseconds;
 using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
 
-inline MonotonicTime monotonic_now() { return std::chrono::steady_clock::now(); }
+inline MonotonicTime monotonic_now() {
+  return std::chrono::steady_clock::now();
+}
 inline WallTime wall_now() {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
-inline double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+inline double seconds(Duration d) {
+  return std::chrono::duration<double>(d).count();
+}
 
 // "2026-11-24T06:55:01.123Z"
 std::string to_rfc3339(WallTime t);

@@ -8,12 +8,9 @@ namespace {
 using nlohmann::json;
 
 json facts_to_json(const domain::ReplicaFacts& f) {
-  return {{"fingerprint", f.fingerprint},
-          {"context_tokens", f.context_tokens},
-          {"kv_tokens", f.kv_tokens},
-          {"parallel", f.parallel},
-          {"layout", to_string(f.layout)},
-          {"resident_bytes", f.resident_bytes},
+  return {{"fingerprint", f.fingerprint},  {"context_tokens", f.context_tokens},
+          {"kv_tokens", f.kv_tokens},      {"parallel", f.parallel},
+          {"layout", to_string(f.layout)}, {"resident_bytes", f.resident_bytes},
           {"load_seconds", f.load_seconds}};
 }
 
@@ -81,7 +78,8 @@ std::string_view to_string(domain::KvLayout layout) {
 base::Result<domain::KvLayout> parse_kv_layout(std::string_view text) {
   if (text == "unified") return domain::KvLayout::unified;
   if (text == "streams") return domain::KvLayout::streams;
-  return base::Error(base::ErrorCode::bad_value, "KV layout '" + std::string(text) + "' is neither unified nor streams");
+  return base::Error(base::ErrorCode::bad_value,
+                     "KV layout '" + std::string(text) + "' is neither unified nor streams");
 }
 
 }  // namespace slipway::codec

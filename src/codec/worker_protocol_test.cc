@@ -7,8 +7,9 @@ namespace {
 
 TEST(WorkerProtocol, EveryMessageSurvivesARoundTrip) {
   const domain::WorkerMessage messages[] = {
-      domain::WorkerProgress{"weights", 10, 100, "bytes"}, domain::WorkerReady{{.fingerprint = "f", .parallel = 4}},
-      domain::WorkerBeat{1, 2, 3, 4, 5}, domain::WorkerFailed{"E4005", "no", "do"}, domain::WorkerDrained{}};
+      domain::WorkerProgress{"weights", 10, 100, "bytes"},
+      domain::WorkerReady{{.fingerprint = "f", .parallel = 4}}, domain::WorkerBeat{1, 2, 3, 4, 5},
+      domain::WorkerFailed{"E4005", "no", "do"}, domain::WorkerDrained{}};
   for (const auto& message : messages) {
     const std::string line = encode_worker_message(message);
     ASSERT_EQ(line.back(), '\n');
@@ -19,7 +20,8 @@ TEST(WorkerProtocol, EveryMessageSurvivesARoundTrip) {
 }
 
 TEST(WorkerProtocol, GarbageIsAnErrorNotACrash) {
-  for (const char* line : {"", "{", "[]", "{\"type\":7}", "{\"type\":\"ready\"}", "{\"type\":\"ready\",\"facts\":3}"})
+  for (const char* line :
+       {"", "{", "[]", "{\"type\":7}", "{\"type\":\"ready\"}", "{\"type\":\"ready\",\"facts\":3}"})
     EXPECT_FALSE(decode_worker_message(line)) << line;
 }
 

@@ -1,7 +1,8 @@
 // API keys as the gateway sees them: digests and limits, never the keys.
 //
-// A key is "sk-slip-" + 32 base32 characters of randomness + 4 characters of checksum. Only SHA-256 of the whole text is stored
-// (the key has 160 bits of entropy, so a slow hash adds nothing); the last 4 characters are kept as a hint.
+// A key is "sk-slip-" + 32 base32 characters of randomness + 4 characters of checksum. Only SHA-256 of the
+// whole text is stored (the key has 160 bits of entropy, so a slow hash adds nothing); the last 4 characters
+// are kept as a hint.
 #pragma once
 
 #include <array>
@@ -26,16 +27,16 @@ struct KeyLimits {
 
 struct Key {
   base::KeyId id;
-  std::string name;                  // a person's word for it
-  std::string hint;                  // last 4 characters
+  std::string name;  // a person's word for it
+  std::string hint;  // last 4 characters
   KeyDigest digest{};
-  std::vector<std::string> models;   // model ids it may use; empty = all
-  std::vector<std::string> scopes;   // "inference", "admin"
+  std::vector<std::string> models;  // model ids it may use; empty = all
+  std::vector<std::string> scopes;  // "inference", "admin"
   KeyLimits limits;
   base::WallTime created{};
   std::optional<base::WallTime> expires;
   std::optional<base::WallTime> revoked;
-  std::uint32_t slot = 0;            // index into the fixed array of limit buckets; stable for the key's life
+  std::uint32_t slot = 0;  // index into the fixed array of limit buckets; stable for the key's life
 };
 
 inline constexpr std::uint32_t kMaxKeys = 4096;

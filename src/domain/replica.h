@@ -14,8 +14,8 @@ namespace slipway::domain {
 
 // Where a replica listens. Exactly one of `path` and `host` is set.
 struct Endpoint {
-  std::string path;   // unix socket
-  std::string host;   // loopback or cluster address
+  std::string path;  // unix socket
+  std::string host;  // loopback or cluster address
   std::uint16_t port = 0;
   auto operator<=>(const Endpoint&) const = default;
 };
@@ -41,30 +41,30 @@ struct ReplicaFacts {
   double load_seconds = 0;
 };
 
-// In a Snapshot a replica also has a `slot`: its index into the fixed array of in-flight counters, stable for the
-// replica's life and reused only after it is gone.
+// In a Snapshot a replica also has a `slot`: its index into the fixed array of in-flight counters, stable for
+// the replica's life and reused only after it is gone.
 struct Replica {
   base::ReplicaId id;
   std::string model_id;
   Endpoint endpoint;
   ReplicaState state = ReplicaState::pending;
   std::uint32_t slot = 0;
-  int parallel = 1;         // decodes at once
+  int parallel = 1;  // decodes at once
   ReplicaFacts facts;
 };
 
 inline constexpr std::uint32_t kMaxReplicas = 1024;
 
 struct Model {
-  std::string id;                     // serviceName
-  std::vector<std::string> aliases;   // Hugging Face id, catalogue names
+  std::string id;                    // serviceName
+  std::vector<std::string> aliases;  // Hugging Face id, catalogue names
   ModelTask task = ModelTask::chat;
   int context_tokens = 0;
-  std::int64_t created = 0;           // unix seconds, for /v1/models
-  std::vector<Replica> replicas;      // ordered by id
+  std::int64_t created = 0;       // unix seconds, for /v1/models
+  std::vector<Replica> replicas;  // ordered by id
   // Why no replica is ready, in words for the client ("loading weights, 62 %, ETA 4 s"); empty when one is.
   std::string unready_reason;
-  base::Duration retry_after{};       // with unready_reason
+  base::Duration retry_after{};  // with unready_reason
 };
 
 // Everything the gateway knows about the world. Immutable once published.

@@ -20,7 +20,7 @@ class Vocabulary {
   std::vector<Token> tokenize(std::string_view text, bool add_bos, bool special) const;
   // The bytes of one token; may be part of a UTF-8 sequence. `special`: render control tokens too.
   std::string_view piece(Token token, bool special = false) const;
-  bool is_end(Token token) const;   // end of generation
+  bool is_end(Token token) const;  // end of generation
   bool is_control(Token token) const;
   int size() const;
   const llama_model* model() const { return model_; }
@@ -28,7 +28,7 @@ class Vocabulary {
  private:
   const llama_model* model_;
   const llama_vocab* vocab_;
-  std::vector<std::string> pieces_;          // every token's bytes, made once
+  std::vector<std::string> pieces_;  // every token's bytes, made once
   std::vector<std::string> special_pieces_;
 };
 

@@ -151,9 +151,6 @@ io::Task<> Service::respond_with(io::Exchange& exchange, Context context, F work
 io::Task<> Service::embeddings(io::Exchange& exchange, Context context) {
   return respond_with(
       exchange, std::move(context), [](Service& self, const std::string& body) -> Result<std::string> {
-        if (self.engine_.plan().task != domain::ModelTask::embedding)
-          return Error(ErrorCode::unsupported, "this model does not make embeddings")
-              .with_next("Deploy an embedding model; `slipway models --available` lists them.");
         SLIPWAY_TRY(const EmbeddingInputs prepared, prepare_embeddings(self.engine_.vocabulary(), body));
         SLIPWAY_TRY(const auto vectors, self.engine_.embed(prepared.inputs));
         std::int64_t tokens = 0;

@@ -326,9 +326,7 @@ TEST_F(ServiceTest, StrikesIsolateOrRefuseTheSameBody) {
   post("/v1/chat/completions", body);
 }
 
-TEST_F(ServiceTest, EmbeddingsComeFromEmbeddingModelsOnly) {
-  EXPECT_EQ(post("/v1/embeddings", R"({"input":"x"})", 400)["error"]["symbol"], "unsupported");
-  engine_.plan_.task = domain::ModelTask::embedding;
+TEST_F(ServiceTest, EmbeddingsInBothEncodings) {
   json j = post("/v1/embeddings", R"({"input":["x",[65,66]]})");
   ASSERT_EQ(j["data"].size(), 2u);
   EXPECT_EQ(j["data"][1]["embedding"][0], 2.0);

@@ -15,7 +15,7 @@ FILES = [  # name, values text, exit code, error code, words that must appear
     ("syntax", VALUES + "  x: [1\n", 2, "E1003", ["^"]),
     ("missing model", VALUES.replace("model: HuggingFaceTB/SmolLM2-135M-Instruct\n", ""), 2, "E1007", ["model"]),
     ("unknown model", VALUES.replace("HuggingFaceTB/SmolLM2-135M-Instruct", "nobody/nothing"), 4, "E3001", ["nobody/nothing", "--available"]),
-    ("eight GPUs", VALUES + "modelParameters:\n  tensorParallelSize: 8\n", 2, "E1010", ["tensorParallelSize", "8"]),
+    ("eight GPUs", VALUES + "modelParameters:\n  tensorParallelSize: 8\n", 4, "E1009", ["8 GPUs", "kubernetes"]),
     ("other framework", VALUES.replace("vllm", "ray-vllm"), 4, "E1009", ["ray-vllm", "kubernetes"]),
 ]
 
@@ -113,7 +113,7 @@ HTTP = [  # name, bytes, status, code
     ("huge head", b"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 40000 + b"\r\n\r\n", 431, "headers_too_large"),
     ("huge body", request("{}").replace(b"Content-Length: 2", b"Content-Length: 999999999"), 413, "body_too_large"),
     ("no JSON", request("{nope"), 400, "bad_json"),
-    ("duplicate key", request('{"model":"a","model":"b","messages":[]}'), 400, "bad_json"),
+    ("duplicate key", request('{"model":"a","model":"b","messages":[]}'), 400, "bad_request"),
     ("deep JSON", request(DEEP), 400, "bad_json"),
     ("no model", request('{"messages":[]}'), 400, "bad_request"),
     ("unknown path", request("{}", path="/v1/nothing"), 404, "not_found"),

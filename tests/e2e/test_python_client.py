@@ -118,14 +118,16 @@ def test_a_required_tool_call_has_valid_arguments(client):
 
 
 def test_tool_calls_stream_in_pieces(client):
-    name, arguments = "", ""
+    calls = {}
     for chunk in ask(client, "What is the weather in Rome?", tools=TOOLS, tool_choice="required", max_tokens=200, stream=True):
         for choice in chunk.choices:
-            for call in choice.delta.tool_calls or []:
-                name += call.function.name or ""
-                arguments += call.function.arguments or ""
-    assert name == "get_weather"
-    assert "city" in json.loads(arguments)
+            for piece in choice.delta.tool_calls or []:
+                call = calls.setdefault(piece.index, {"name": "", "arguments": "", "pieces": 0})
+                call["name"] += piece.function.name or ""
+                call["arguments"] += piece.function.arguments or ""
+                call["pieces"] += 1
+    assert calls[0]["name"] == "get_weather" and calls[0]["pieces"] > 1
+    assert "city" in json.loads(calls[0]["arguments"])
 
 
 def test_completions(client):

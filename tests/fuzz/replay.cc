@@ -1,4 +1,5 @@
-// Runs a libFuzzer target over the files of its corpus folders, without libFuzzer: the regression test of each parser.
+// Runs a libFuzzer target over the files of its corpus folders, without libFuzzer: the regression test of
+// each parser.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
