@@ -31,9 +31,15 @@ die() {
   exit "$1"
 }
 
+# A program that is here counts as its package, wherever it came from (Node.js from its own archive ships npm, and
+# Debian's npm would conflict with it).
 missing_packages() {
   local package
   for package in "$@"; do
+    case "$package" in
+      nodejs) command -v node >/dev/null && continue ;;
+      npm | git | curl | cmake | ccache) command -v "$package" >/dev/null && continue ;;
+    esac
     case "$(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null)" in ii*) ;; *) printf '%s\n' "$package" ;; esac
   done
 }
