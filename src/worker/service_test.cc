@@ -335,6 +335,10 @@ TEST_F(ServiceTest, EmbeddingsInBothEncodings) {
   EXPECT_EQ(j["data"][0]["embedding"], "AAAAQAAAAD8=");
   EXPECT_EQ(post("/v1/embeddings", R"({"input":"x","dimensions":3})", 400)["error"]["param"], "dimensions");
   EXPECT_EQ(post("/v1/embeddings", R"({"input":[]})", 400)["error"]["param"], "input");
+}
+
+TEST_F(ServiceTest, AnEmbeddingModelDoesNotChat) {
+  engine_.plan_.task = domain::ModelTask::embedding;
   EXPECT_EQ(chat("", 400)["error"]["symbol"], "unsupported");
 }
 
