@@ -19,8 +19,10 @@ rm -f build/unit.xml build/e2e.xml
 started=$(date +%s)
 
 install_packages "for the build and the tests" "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
-step "llama.cpp (once)"
-tools/llama build
+step "llama.cpp and its own server, the oracle of some tests (once)"
+tools/llama peers
+SLIPWAY_LLAMA_SERVER=$(tools/llama path)/build/bin/llama-server
+export SLIPWAY_LLAMA_SERVER
 
 # The model first: unit tests of engine and worker use the real one.
 model_file() {
@@ -47,9 +49,7 @@ if [ "$TIER" = local ] && [ "$status" = 0 ]; then
   [ -e build/release/build.ninja ] || with_progress "configure" cmake --preset release
   with_progress "build" cmake --build --preset release --target slipway slipway-worker
   tools/check-links build/release/bin || status=1
-  tools/llama peers
-  SLIPWAY_LLAMA_SERVER=$(tools/llama path)/build/bin/llama-server
-  export SLIPWAY_LLAMA_SERVER SLIPWAY_BIN=$ROOT/build/release/bin
+  export SLIPWAY_BIN=$ROOT/build/release/bin
 
   step "Real clients (once)"
   [ -x "$CACHE/venv/bin/pytest" ] && "$CACHE/venv/bin/python" -c 'import openai' 2>/dev/null ||
