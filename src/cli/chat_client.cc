@@ -120,8 +120,9 @@ base::Result<ChatAnswer> ChatClient::ask(const ChatRequest& request, const OnTex
   const auto on_data = [&](std::string_view piece) {
     if (plain.size() < kMaxErrorBody) plain += piece;
     auto more = reader.feed(piece);
-    if (!more) collector.error() = std::move(more).error();
-    return more && *more;
+    if (more) return *more;
+    collector.error() = std::move(more).error();
+    return false;
   };
   auto answer = io::http_call(gateway_, call, base::Deadline(), on_data, &Interrupt::flag());
   if (collector.error()) return *std::move(collector.error());

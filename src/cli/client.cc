@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <optional>
-#include <tuple>
 
 #include "cli/interrupt.h"
 #include "cli/settings.h"
@@ -103,8 +102,8 @@ base::Result<Json> ControlClient::follow(std::string_view method, const std::str
     Json value = parse_json(std::string(data));
     if (event == "progress") progress.update(progress_of(value));
     if (event == "note") progress.note(text_of(value, "message"));
-    if (event == "result") outcome = std::move(value);
     if (event == "error") outcome = error_from_json(value, 500);
+    if (event == "result") outcome = std::move(value);
     return !outcome.has_value();
   });
   std::optional<Error> broken;
@@ -112,8 +111,9 @@ base::Result<Json> ControlClient::follow(std::string_view method, const std::str
   const auto on_data = [&](std::string_view piece) {
     if (plain.size() < kMaxLine) plain += piece;
     auto more = reader.feed(piece);
-    if (!more) broken = std::move(more).error();
-    return more && *more;
+    if (more) return *more;
+    broken = std::move(more).error();
+    return false;
   };
   auto answer =
       io::http_call(endpoint_, request(method, path, text), base::Deadline(), on_data, &Interrupt::flag());
@@ -162,15 +162,12 @@ Error error_from_json(const Json& answer, int status) {
                  fmt::format("the server answered HTTP {} with {}", status,
                              message.empty() ? "a body that is not Slipway's" : "\"" + message + "\""));
   }
-  Error error(row->code, message.empty() ? std::string(row->text) : message);
+  Error error = Error(row->code, message.empty() ? std::string(row->text) : message)
+                    .with_detail(text_of(body, "detail"))
+                    .with_next(text_of(body, "next"));  // empty: the table's
   const double wait = number_of(body, "retry_after");
-  std::string detail = text_of(body, "detail");
-  std::string next = text_of(body, "next");
-  if (!detail.empty()) std::ignore = std::move(error).with_detail(std::move(detail));
-  if (!next.empty()) std::ignore = std::move(error).with_next(std::move(next));
   if (wait > 0)
-    std::ignore =
-        std::move(error).with_retry_after(std::chrono::milliseconds(static_cast<long>(wait * 1000)));
+    return std::move(error).with_retry_after(std::chrono::milliseconds(static_cast<long>(wait * 1000)));
   return error;
 }
 

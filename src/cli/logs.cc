@@ -38,8 +38,8 @@ std::string human(const Console& console, std::string_view line) {
   if (const std::string message = text_of(record, "msg"); !message.empty())
     out += "  " + without_controls(message);
   for (const auto& [key, value] : record.items()) {
-    if (key == "ts" || key == "level" || key == "event" || key == "msg" || value.is_null() || value == "")
-      continue;
+    const bool silent = value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty());
+    if (silent || key == "ts" || key == "level" || key == "event" || key == "msg") continue;
     const std::string text = without_controls(value.is_string() ? value.get<std::string>() : value.dump());
     const bool quote = text.find(' ') != std::string::npos;
     out += " " + console.paint_out(Style::dim, key + "=") + (quote ? "\"" + text + "\"" : text);
