@@ -25,17 +25,26 @@ void Session::conclude(Outcome outcome, std::optional<ErrorCode> code) {
   const std::uint64_t tokens = facts_.usage ? facts_.usage->completion_tokens : facts_.events;
   if (first_token_ && last_token_ && tokens > 1)
     facts_.per_token = (*last_token_ - *first_token_) / static_cast<std::int64_t>(tokens - 1);
+  release();
+  lane_.observer.finished(facts_);
+}
+
+// What the request holds is given back before the client sees the end of its answer: the next request may
+// arrive on another thread at once, and must not be counted beside this one.
+void Session::release() {
   if (facts_.usage)
     admission_.settle(facts_.usage->prompt_tokens + facts_.usage->completion_tokens);
-  else if (facts_.events > 0)
-    admission_.settle(facts_.bytes_in / 3 + facts_.events);
-  lane_.observer.finished(facts_);
+  else
+    admission_.settle(facts_.events > 0 ? facts_.bytes_in / 3 + facts_.events : 0);
+  on_replica_ = Counted();
+  counted_ = Counted();
 }
 
 io::Task<> Session::answer(int status, std::string_view type, std::string_view body,
                            std::string_view retry_after) {
   facts_.status = status;
   facts_.bytes_out += body.size();
+  release();
   base::Result<void> sent;
   if (status == 405)
     sent = co_await exchange_.respond(

@@ -46,14 +46,17 @@ class Counted {
   }
   Counted(Counted&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
   Counted& operator=(Counted&& other) noexcept {
-    std::swap(count_, other.count_);
+    end();
+    count_ = std::exchange(other.count_, nullptr);
     return *this;
   }
-  ~Counted() {
-    if (count_) count_->fetch_sub(1, std::memory_order_relaxed);
-  }
+  ~Counted() { end(); }
 
  private:
+  void end() {
+    if (count_) count_->fetch_sub(1, std::memory_order_relaxed);
+    count_ = nullptr;
+  }
   std::atomic<std::uint32_t>* count_ = nullptr;
 };
 

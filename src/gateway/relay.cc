@@ -243,6 +243,11 @@ io::Task<Result<void>> Session::pump(io::HttpResponse& upstream, codec::SseRelay
     const std::uint64_t events_before = sse.data_events();
     auto events = sse.feed(*piece);
     if (!events) co_return upstream_error(events.error(), true);
+    facts_.events = sse.data_events();
+    if (sse.done()) {
+      facts_.usage = sse.usage();
+      release();
+    }
     if (events->empty()) continue;
     const auto written = co_await exchange_.write(*events);
     if (!written) co_return Error(ErrorCode::client_gone, "the client left");

@@ -67,6 +67,7 @@ class Session {
   io::Task<> relay_refusal(const Refusal& refusal);
   io::Task<> answer_models(const domain::Key* key);
   io::Task<> answer_ready();
+  void release();
   void conclude(Outcome outcome, std::optional<base::ErrorCode> code = {});
   bool client_left() const { return gone_ || exchange_.client_gone(); }
 

@@ -231,6 +231,15 @@ class TestGateway {
   Gateway& gateway() { return *gateway_; }
   base::Published<domain::Snapshot>& snapshot() { return snapshot_; }
   std::string metrics() const { return metrics_.render(false); }
+  // Requests are counted after their answer left: true once /metrics has the line, false when it never comes.
+  bool counts(std::string_view line) const {
+    const base::Deadline hang = base::Deadline::after(kHang);
+    while (metrics().find(line) == std::string::npos) {
+      if (hang.passed(base::monotonic_now())) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
   // Ends the gateway, so that every line is written.
   std::string log() {
     gateway_->stop();
