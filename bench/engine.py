@@ -250,7 +250,7 @@ def llama_folder():
 
 def main():
     parser = argparse.ArgumentParser()
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "slipway-tests/models")
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "slipway-tests/model")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--burst-rounds", type=int, default=3)
     parser.add_argument("--clients", type=numbers, default=[1, 4, 8, 16, 32])

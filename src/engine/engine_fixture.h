@@ -1,6 +1,6 @@
 // Tests of the engine run the real model. Where it is: SLIPWAY_TEST_MODEL (the path of SmolLM2-135M-Instruct
 // as GGUF), else
-// ~/.cache/slipway-tests/models/. Without it the tests skip and say so.
+// ~/.cache/slipway-tests/model/. Without it the tests skip and say so.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ inline std::string test_model() {
   const char* given = std::getenv("SLIPWAY_TEST_MODEL");
   std::string path = given != nullptr ? given : "";
   if (const char* home = std::getenv("HOME"); path.empty() && home != nullptr)
-    path = std::string(home) + "/.cache/slipway-tests/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+    path = std::string(home) + "/.cache/slipway-tests/model/SmolLM2-135M-Instruct.Q4_1.gguf";
   return std::filesystem::exists(path) ? path : std::string();
 }
 

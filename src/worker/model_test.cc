@@ -1,5 +1,5 @@
 // The service on the real engine and a real, small model: what a fake engine cannot show. SLIPWAY_TEST_MODEL
-// names SmolLM2-135M-Instruct as GGUF (else ~/.cache/slipway-tests/models/); without it these tests skip and
+// names SmolLM2-135M-Instruct as GGUF (else ~/.cache/slipway-tests/model/); without it these tests skip and
 // say so.
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ std::string model_path() {
   if (given != nullptr) return std::filesystem::exists(given) ? given : "";
   const char* home = std::getenv("HOME");
   const std::string cached = std::string(home == nullptr ? "" : home) +
-                             "/.cache/slipway-tests/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+                             "/.cache/slipway-tests/model/SmolLM2-135M-Instruct.Q4_1.gguf";
   return std::filesystem::exists(cached) ? cached : "";
 }
 
