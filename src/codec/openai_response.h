@@ -14,12 +14,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json_text.h"
+
 namespace slipway::codec {
 
-// The inside of a JSON string, without its quotes.
-void append_json_text(std::string& out, std::string_view text);
-// The same with quotes.
-void append_json_string(std::string& out, std::string_view text);
 // A JSON number; infinities become the largest double of that sign, NaN becomes null.
 void append_json_number(std::string& out, double value);
 

@@ -23,12 +23,12 @@ TEST(JsonText, EscapesAndReplacesWhatIsNotUtf8) {
   for (const std::string& text : {std::string("plain"), std::string("q\" b\\ n\n t\t c\x01 d\x7F"),
                                   std::string("gr\xC3\xBC\xC3\x9F \xF0\x9F\x9A\xA2")}) {
     std::string out;
-    append_json_string(out, text);
+    base::append_json_string(out, text);
     EXPECT_EQ(json::parse(out).get<std::string>(), text);
   }
   for (const std::string bad : {"\xFF", "\xC0\xAF", "\xE2\x82", "\xED\xA0\x80", "\xF4\x90\x80\x80"}) {
     std::string out;
-    append_json_string(out, "a" + bad + "b");
+    base::append_json_string(out, "a" + bad + "b");
     const std::string back = json::parse(out).get<std::string>();
     EXPECT_NE(back.find("\xEF\xBF\xBD"), std::string::npos);
     EXPECT_TRUE(back.starts_with('a') && back.ends_with('b'));

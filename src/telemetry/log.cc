@@ -3,69 +3,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cmath>
 
+#include "base/json_text.h"
+
 namespace slipway::telemetry {
 namespace {
-
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-
-// Length of the valid UTF-8 character at the front of `text` (Unicode 15, table 3-7), 0 when there is none.
-std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto continues = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
-    return i < text.size() && byte(i) >= low && byte(i) <= high;
-  };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return continues(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const unsigned low = first == 0xE0 ? 0xA0 : 0x80;
-    const unsigned high = first == 0xED ? 0x9F : 0xBF;
-    return continues(1, low, high) && continues(2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const unsigned low = first == 0xF0 ? 0x90 : 0x80;
-    const unsigned high = first == 0xF4 ? 0x8F : 0xBF;
-    return continues(1, low, high) && continues(2) && continues(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-// Length of the run of printable ASCII at the front that JSON writes as it is.
-std::size_t plain_length(std::string_view text) {
-  std::size_t n = 0;
-  while (n < text.size() && text[n] >= 0x20 && text[n] < 0x7F && text[n] != '"' && text[n] != '\\') ++n;
-  return n;
-}
-
-void append_ascii(std::string& out, char c) {
-  switch (c) {
-    case '"':
-      out += "\\\"";
-      return;
-    case '\\':
-      out += "\\\\";
-      return;
-    case '\n':
-      out += "\\n";
-      return;
-    case '\r':
-      out += "\\r";
-      return;
-    case '\t':
-      out += "\\t";
-      return;
-    default:
-      break;
-  }
-  if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
-    out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
-  else
-    out += c;
-}
 
 // The second is formatted once and kept: a busy gateway writes thousands of records a second.
 void append_time(std::string& out, base::WallTime now) {
@@ -131,27 +77,13 @@ std::string_view level_name(Level level) {
 }
 
 void append_json_string(std::string& out, std::string_view text) {
+  std::size_t cut = std::min(text.size(), kMaxFieldBytes);
+  if (cut == text.size()) return base::append_json_string(out, text);
+  // A character that straddles the cut stays whole (at most three more bytes).
+  for (int more = 0; more < 3 && cut < text.size() && (text[cut] & 0xC0) == 0x80; ++more) ++cut;
   out += '"';
-  std::size_t at = 0;
-  while (at < text.size()) {
-    if (at >= kMaxFieldBytes) {
-      fmt::format_to(std::back_inserter(out), "[cut {} bytes]", text.size() - at);
-      break;
-    }
-    // Most text is plain: whole runs of it are copied at once.
-    const std::size_t plain = plain_length(text.substr(at, kMaxFieldBytes - at));
-    out += text.substr(at, plain);
-    at += plain;
-    if (at == text.size() || at >= kMaxFieldBytes) continue;
-    const std::size_t length = character_length(text.substr(at));
-    if (length == 0)
-      out += kReplacement;
-    else if (length == 1)
-      append_ascii(out, text[at]);
-    else
-      out += text.substr(at, length);
-    at += length == 0 ? 1 : length;
-  }
+  base::append_json_text(out, text.substr(0, cut));
+  if (cut < text.size()) fmt::format_to(std::back_inserter(out), "[cut {} bytes]", text.size() - cut);
   out += '"';
 }
 
