@@ -1,4 +1,6 @@
 // Who wins: config explain, up's refusals, and the roles that are not there.
+#include <gmock/gmock.h>
+
 #include <fstream>
 
 #include "cli/verb_test.h"
@@ -94,6 +96,25 @@ TEST_F(Settings, UpSaysWhichModelFailed) {
   std::string one_line = status.dump();
   stream("GET /control/v1/progress", event("result", one_line));
   golden("up_partial", {"up"});
+}
+
+TEST_F(Settings, UpPassesOnWhyADownloadFailed) {
+  Json status = Json::parse(kReady);
+  status["healthy"] = false;
+  status["models"][0]["state"] = "failed";
+  status["models"][0]["replicas"] = Json::array();
+  status["models"][0]["error"] = {
+      {"code", "E3002"},
+      {"message", "pip could not fetch x==1 (exit code 1)"},
+      {"detail", "first\nsecond\nERROR: none here\nERROR: No matching distribution\n"}};
+  on("GET /control/v1/status", status.dump());
+  stream("GET /control/v1/progress", event("result", status.dump()));
+  const Ran r = ran({"up"});
+  EXPECT_EQ(r.exit_code, 7);
+  EXPECT_THAT(r.err, ::testing::HasSubstr("E3002 pip could not fetch x==1 (exit code 1)\n"));
+  EXPECT_THAT(r.err, ::testing::HasSubstr("ERROR: No matching distribution\n"));
+  EXPECT_THAT(r.err, ::testing::Not(::testing::HasSubstr("first"))) << "only the last lines";
+  EXPECT_THAT(r.err, ::testing::HasSubstr("slipway deploy smollm2-135m"));
 }
 
 TEST_F(Settings, TheControllerRoleNeedsACluster) {

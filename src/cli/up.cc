@@ -32,6 +32,30 @@ void print_settings(Invocation& invocation, const std::string& environment, cons
                          table.render(invocation.console.facts()));
 }
 
+// The last lines of an error's evidence, indented: what a child program said comes last.
+std::string evidence(std::string_view detail) {
+  constexpr int kLines = 3;
+  while (detail.ends_with('\n')) detail.remove_suffix(1);
+  std::size_t from = detail.size();
+  for (int line = 0; line < kLines && from != std::string_view::npos && from > 0; ++line)
+    from = detail.rfind('\n', from - 1);
+  if (from != std::string_view::npos && from > 0) detail.remove_prefix(from + 1);
+  std::string out;
+  for (char c : detail) out += c == '\n' ? "\n    " : std::string(1, c);
+  return out.empty() ? out : "\n    " + out;
+}
+
+// What to do about the first model that failed with an error of its own.
+std::string next_step(const Json& status) {
+  for (const Json& model : list_of(status, "models")) {
+    const Json& error = object_of(model, "error");
+    if (text_of(model, "state") == "ready" || text_of(error, "message").empty()) continue;
+    return fmt::format("Mend the cause, then `slipway deploy {}`; `slipway explain {}` says more.",
+                       text_of(model, "id"), text_of(error, "code"));
+  }
+  return "`slipway status` shows each replica, `slipway logs NAME` its last lines.";
+}
+
 // The models that are not as they should be, in words; empty when all are.
 std::string failures(const Json& status) {
   std::string out;
@@ -39,8 +63,10 @@ std::string failures(const Json& status) {
     const std::string state = text_of(model, "state");
     if (state == "ready") continue;
     out += fmt::format("{}{} is {}", out.empty() ? "" : "\n", text_of(model, "id"), state);
-    const std::string why = text_of(object_of(model, "error"), "message");
-    if (!why.empty()) out += ": " + why;
+    const Json& error = object_of(model, "error");
+    const std::string why = text_of(error, "message");
+    if (!why.empty())
+      out += fmt::format(": {} {}{}", text_of(error, "code"), why, evidence(text_of(error, "detail")));
     for (const Json& replica : list_of(model, "replicas")) {
       if (const std::string remark = replica_remark(replica); !remark.empty()) out += ": " + remark;
     }
@@ -61,7 +87,7 @@ base::Result<int> finish(Invocation& invocation, const Json& status) {
   if (flag_of(status, "healthy", true)) return 0;
   return Error(ErrorCode::partial, "Slipway runs, but not every model does")
       .with_detail(failures(status))
-      .with_next("`slipway status` shows each replica, `slipway logs NAME` its last lines.");
+      .with_next(next_step(status));
 }
 
 base::Result<int> follow_models(Invocation& invocation, ControlClient& client) {
