@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <latch>
+#include <thread>
 
 #include "store/fake_hub.h"
 #include "store/test_folder.h"
@@ -199,6 +200,7 @@ TEST_F(ChunkedDownloads, CancellingEndsAStalledTransferAndKeepsWhatIsThere) {
     HubReply reply = serve(r, file_, "v1");
     reply.send = 3 * kChunk;
     reply.before_close = [this] {
+      while (folder_.read("x.part").size() < 2 * kChunk && !let_go_.try_wait()) std::this_thread::yield();
       cancelled_ = true;
       let_go_.wait();
     };
