@@ -76,13 +76,13 @@ Layout choose_layout(const FitWish& wish, int parallel, int context, std::int64_
   if (wish.layout) return {*wish.layout, "the KV layout was asked for"};
   if (wish.shares_prefixes)
     return {KvLayout::unified, "unified KV: requests share prefixes, which are stored and scanned once"};
-  if (parallel <= kUnifiedParallel)
-    return {KvLayout::unified,
-            fmt::format("unified KV: with {} sequences it is the faster layout", parallel)};
-  if (static_cast<std::int64_t>(parallel) * context > cells)
-    return {KvLayout::unified,
-            fmt::format("unified KV: {} separate streams of {} tokens do not fit the memory", parallel,
-                        count(context))};
+  if (parallel == 1) return {KvLayout::unified, "unified KV: one sequence has nobody to disturb"};
+  if (static_cast<std::int64_t>(parallel) * context >
+      cells / 100 * static_cast<std::int64_t>(kStreamsPercent))
+    return {
+        KvLayout::unified,
+        fmt::format("unified KV: {} separate streams of {} tokens would take more than {} % of the memory",
+                    parallel, count(context), kStreamsPercent)};
   return {KvLayout::streams,
           fmt::format("separate KV streams: {} unrelated sequences would scan each other's cells", parallel)};
 }

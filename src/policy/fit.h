@@ -4,11 +4,12 @@
 // What a person asked for is honoured or refused with the numbers and the largest that fits; what nobody
 // asked for is chosen: context min(trained, 8,192), sequences by processors, cells for what requests usually
 // hold rather than the worst case (the engine pre-empts when they run out). Layout: in unified KV sharing a
-// prefix is free but every step scans all live cells, so unrelated sequences slow each other down as they
-// grow in number; separate streams are the reverse. Measured on 2 cores with a 135M model: 179 against 154
-// tokens/s at 8 clients, 145 against 232 at 32, and 119 against 108 at 32 when they share a prefix
-// (docs/decisions/0003-llama-cpp.md). So: unified up to kUnifiedParallel or when prefixes are shared, else
-// streams while their memory fits.
+// prefix is free, but every row of a step passes over all cells, its own, the others' and the cached ones; in
+// separate streams a row sees only its own cells, and sharing a prefix copies it. Measured on 2 cores with a
+// 135M model (bench/run engine, docs/performance.md): unrelated requests are 8 % faster in streams at 4
+// sequences, 15 to 45 % at 8; a burst of 32 on one prefix takes 1.4 times a lone prefill in streams and 1.0
+// times in unified. So: streams while they take at most kStreamsPercent of the memory, unless prefixes are
+// known to be shared.
 //
 // Pure. Units: bytes, tokens. Failure: does_not_fit with the numbers; parameter_refused for a wish beyond the
 // model.
@@ -31,8 +32,8 @@ inline constexpr int kParallelPerCore = 4;  // decoding is bound by memory: seve
 inline constexpr int kMinParallel = 4;
 inline constexpr int kMaxParallel = 32;         // chosen; a person may ask for up to kMaxWishedParallel
 inline constexpr int kMaxWishedParallel = 128;  // slots + cached prefixes + scratch stay under 256 sequences
-inline constexpr int kUnifiedParallel = 8;      // up to here unified KV is the faster layout
-inline constexpr int kTypicalRequest = 2'048;   // cells that one request usually holds
+inline constexpr std::uint64_t kStreamsPercent = 50;  // of what weights leave: streams are given at most that
+inline constexpr int kTypicalRequest = 2'048;         // cells that one request usually holds
 inline constexpr std::uint64_t kFreeMarginPercent = 10;    // of free memory, left for everything else
 inline constexpr std::uint64_t kProcessBytes = 48u << 20;  // the worker itself: code, tokenizer, buffers
 

@@ -35,8 +35,8 @@ TEST(FitTest, ASmallModelGetsItsTrainedContextAndFourSequencesACore) {
   ASSERT_TRUE(f.has_value());
   EXPECT_EQ(f->context_tokens, 8'192);
   EXPECT_EQ(f->parallel, 8);
-  EXPECT_EQ(f->layout, KvLayout::unified);
-  EXPECT_EQ(f->kv_tokens, 8 * kTypicalRequest);
+  EXPECT_EQ(f->layout, KvLayout::streams);
+  EXPECT_EQ(f->kv_tokens, 8 * 8'192);
   EXPECT_GE(f->reasons.size(), 4u);
 }
 
@@ -83,6 +83,14 @@ TEST(FitTest, WeightsThatDoNotFitSayThatNoContextHelps) {
   const auto f = fit(llama8b(), {.free_bytes = 4 * kGb, .cores = 2}, {});
   ASSERT_FALSE(f.has_value());
   EXPECT_THAT(std::string(f.error().next_step()), HasSubstr("smaller model"));
+}
+
+TEST(FitTest, StreamsThatTookMostOfTheMemoryBecomeOnePoolOfUsualRequests) {
+  const auto f = fit(smollm2(), {.free_bytes = 3 * kGb, .cores = 2}, {});
+  ASSERT_TRUE(f.has_value());
+  EXPECT_EQ(f->layout, KvLayout::unified);
+  EXPECT_EQ(f->kv_tokens, 8 * kTypicalRequest);
+  EXPECT_THAT(f->reasons, Contains(HasSubstr("more than 50 %")));
 }
 
 TEST(FitTest, ManyUnrelatedSequencesGetStreamsAndSharedPrefixesUnified) {
