@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "control/api.h"
+#include "control/replica_gauges.h"
 #include "control/startup.h"
 #include "gateway/server.h"
 #include "io/offload.h"
@@ -54,12 +55,14 @@ class Daemon {
   std::optional<store::KeyStore> key_store_;
   std::optional<store::ModelStore> models_;
   std::filesystem::path worker_;
+  codec::Catalog catalog_;
   std::vector<Asked> wanted_;
   bool keys_required_ = false;
   io::Loop loop_{"control"};
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<LocalTarget> target_;
   std::unique_ptr<Top> top_;
+  std::unique_ptr<ReplicaGauges> replica_gauges_;
   std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<Api> api_;
   OperationPtr shutdown_;
@@ -88,7 +91,8 @@ Result<void> Daemon::open_state() {
   key_store_.emplace(environment_->database());
   SLIPWAY_TRY(const auto stored, environment_->deployments());
   const policy::Hardware hardware{io::processor_features(), 0};
-  SLIPWAY_TRY(wanted_, wanted_models(options_, codec::built_in_catalog(), hardware, !stored.empty()));
+  SLIPWAY_TRY(catalog_, load_catalog(options_.blueprint));
+  SLIPWAY_TRY(wanted_, wanted_models(options_, catalog_, hardware, !stored.empty()));
   return {};
 }
 
@@ -104,11 +108,12 @@ Result<void> Daemon::start_supervisor() {
                                                           if (target_) target_->on_replica(r);
                                                         }));
   target_ = std::make_unique<LocalTarget>(
-      TargetParts{loop_, *supervisor_, *environment_, *models_, codec::built_in_catalog(), snapshot_},
+      TargetParts{loop_, *supervisor_, *environment_, *models_, catalog_, snapshot_},
       [this](const std::string& id, const Deployment& d) {
         return model_json(id, d, *supervisor_, url(), loop_.now());
       });
   top_ = std::make_unique<Top>(*target_, *supervisor_, metrics_);
+  replica_gauges_ = std::make_unique<ReplicaGauges>(*target_, *supervisor_, metrics_);
   return {};
 }
 
@@ -143,7 +148,7 @@ Result<void> Daemon::start_api() {
                  .supervisor = *supervisor_,
                  .keys = *key_store_,
                  .models = *models_,
-                 .catalog = codec::built_in_catalog(),
+                 .catalog = catalog_,
                  .top = *top_,
                  .facts = {.environment = options_.environment,
                            .gateway_url = url(),
@@ -180,6 +185,7 @@ void Daemon::serve() {
 
 void Daemon::every_second() {
   top_->sample(loop_.now());
+  replica_gauges_->refresh();
   if (const auto use = io::process_use(::getpid())) {
     metrics_.gauge(Metric::process_cpu).set(use->cpu_seconds);
     metrics_.gauge(Metric::process_resident).set(static_cast<double>(use->resident_bytes));

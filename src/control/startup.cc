@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace slipway::control {
@@ -19,6 +20,27 @@ Result<std::filesystem::path> find_worker(const DaemonOptions& options) {
   if (!std::filesystem::is_regular_file(program, unknown))
     return Error(ErrorCode::worker_missing, fmt::format("there is no worker program {}", program.string()));
   return program;
+}
+
+Result<codec::Catalog> load_catalog(const domain::Blueprint& blueprint) {
+  codec::Catalog catalog = codec::built_in_catalog();
+  if (blueprint.catalog_dir.empty()) return catalog;
+  const auto dir = std::filesystem::path(blueprint.source).parent_path() / blueprint.catalog_dir;
+  std::error_code error;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(dir, error))
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  if (error)
+    return Error(ErrorCode::bad_value,
+                 fmt::format("catalog_dir {} cannot be read: {}", dir.string(), error.message()))
+        .with_next("Name a folder with catalogue files (docs/values.md), or leave catalog_dir out.");
+  std::ranges::sort(files);
+  for (const auto& file : files) {
+    SLIPWAY_TRY(const std::string text, io::read_file(file, codec::kCatalogMaxBytes));
+    SLIPWAY_TRY(codec::Catalog more, codec::parse_catalog({file.native(), text}));
+    catalog.merge(std::move(more));
+  }
+  return catalog;
 }
 
 namespace {

@@ -18,6 +18,10 @@ namespace slipway::control {
 // was looked for.
 base::Result<std::filesystem::path> find_worker(const DaemonOptions& options);
 
+// The built-in catalogue and, over it, every *.yaml of the blueprint's catalog_dir in order of their names.
+// A relative folder is relative to the blueprint's own.
+base::Result<codec::Catalog> load_catalog(const domain::Blueprint& blueprint);
+
 // The blueprint's models, read and resolved, so that a bad values file stops `up` before anything runs.
 // Values files are relative to the blueprint's own folder. Without models and without stored deployments: the
 // embedded model.

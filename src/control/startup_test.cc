@@ -43,6 +43,37 @@ TEST(WantedModels, AValuesFileIsFoundBesideTheBlueprintAndABadOneStopsTheStart) 
   EXPECT_EQ(missing.error().code(), base::ErrorCode::file_unreadable);
 }
 
+TEST(LoadCatalog, FilesOfTheFolderBesideTheBlueprintAddAndReplaceAndABadOneIsShown) {
+  const std::filesystem::path dir = std::filesystem::path(::testing::TempDir()) / "catalog-test";
+  std::filesystem::create_directories(dir / "more");
+  const auto write = [&](const char* name, const std::string& description) {
+    std::ofstream(dir / "more" / name)
+        << "models:\n  - name: own-model\n    model: me/own\n    license: MIT\n    task: chat\n"
+           "    parameters: 1000\n    context_tokens: 1024\n    kv_bytes_per_token: 64\n"
+           "    description: "
+        << description
+        << "\n    files:\n      - {name: own.gguf, quantization: F16, "
+           "source: \"file:/own.gguf\", bytes: 5000}\n";
+  };
+  write("a.yaml", "first");
+  write("b.yaml", "second");
+  domain::Blueprint blueprint;
+  blueprint.source = dir / "env.tfvars";
+  blueprint.catalog_dir = "more";
+  const auto catalog = load_catalog(blueprint);
+  ASSERT_TRUE(catalog) << catalog.error().to_string();
+  EXPECT_EQ(catalog->models.size(), codec::built_in_catalog().models.size() + 1);
+  ASSERT_NE(catalog->find("me/own"), nullptr);
+  EXPECT_EQ(catalog->find("me/own")->description, "second");
+  std::ofstream(dir / "more" / "c.yaml") << "models: 7\n";
+  const auto bad = load_catalog(blueprint);
+  ASSERT_FALSE(bad);
+  EXPECT_THAT(bad.error().to_string(), HasSubstr("c.yaml:1"));
+  blueprint.catalog_dir = "nowhere";
+  EXPECT_THAT(load_catalog(blueprint).error().message(), HasSubstr("nowhere"));
+  std::filesystem::remove_all(dir);
+}
+
 TEST(GatewayAddress, OffLoopbackNeedsAKey) {
   domain::Blueprint blueprint;
   domain::KeySet keys;

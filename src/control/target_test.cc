@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "control/replica_gauges.h"
 #include "control/snapshot.h"
 #include "control/testing.h"
 #include "control/views.h"
@@ -15,6 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 class TargetTest : public ::testing::Test {
@@ -123,6 +125,19 @@ TEST_F(TargetTest, ADeployEndsWhenEveryReplicaIsReadyAndIsPublishedAndStored) {
   EXPECT_EQ(model->unready_reason, "");
   EXPECT_NE(model->replicas[0].slot, model->replicas[1].slot);
   EXPECT_EQ(environment_->deployments()->size(), 1u);
+}
+
+TEST_F(TargetTest, GaugesSayHowManyReplicasAreInEachStateAsLongAsTheModelIsThere) {
+  ReplicaGauges gauges(*target_, *supervisor_, metrics_);
+  finish(target_->deploy(values("two", "", 2)));
+  gauges.refresh();
+  const std::string with = metrics_.render(false);
+  EXPECT_THAT(with, HasSubstr("slipway_replicas_desired{model=\"two\"} 2\n"));
+  EXPECT_THAT(with, HasSubstr("slipway_replicas{model=\"two\",state=\"ready\"} 2\n"));
+  EXPECT_THAT(with, HasSubstr("slipway_replicas{model=\"two\",state=\"crash_loop\"} 0\n"));
+  finish(target_->undeploy("two", 1s));
+  gauges.refresh();
+  EXPECT_THAT(metrics_.render(false), Not(HasSubstr("model=\"two\",state=")));
 }
 
 TEST_F(TargetTest, TheSameDeployAgainChangesNothingAndOneUnderWayIsJoined) {

@@ -15,6 +15,8 @@ namespace {
 using domain::ReplicaState;
 using nlohmann::json;
 
+}  // namespace
+
 std::string_view state_name(ReplicaState state) {
   switch (state) {
     case ReplicaState::pending:
@@ -34,6 +36,8 @@ std::string_view state_name(ReplicaState state) {
   }
   return "pending";
 }
+
+namespace {
 
 // The API has five classes; a worker that exits by itself counts as a crash.
 std::string_view cause_name(policy::Cause cause) {

@@ -12,6 +12,7 @@
 
 namespace slipway::control {
 
+std::string_view state_name(domain::ReplicaState state);  // "ready", "crash_loop"
 nlohmann::json replica_json(const supervisor::Replica& replica, base::MonotonicTime now);
 nlohmann::json model_json(const std::string& id, const Deployment& deployment,
                           supervisor::Supervisor& supervisor, const std::string& gateway_url,

@@ -22,13 +22,15 @@ base::Error decode_failed() {
 }  // namespace
 
 BatchLoop::BatchLoop(const LoadedModel& loaded, const domain::LoadPlan& plan, const Vocabulary& vocabulary,
-                     Inbox& inbox, domain::CrashPage* page)
+                     Inbox& inbox, const LoadHooks& hooks)
     : loaded_(loaded),
       layout_(plan.layout),
       vocabulary_(vocabulary),
       inbox_(inbox),
       index_(loaded.sequences),
-      decoder_(loaded.context.get(), loaded.batch_tokens, page),
+      decoder_(loaded.context.get(), loaded.batch_tokens, hooks.crash_page),
+      on_step_(hooks.step),
+      on_token_gap_(hooks.token_gap),
       running_(static_cast<std::size_t>(loaded.sequences)) {
   limits_.parallel = std::min(std::max(plan.parallel, 1), loaded.sequences);
   limits_.batch_tokens = loaded.batch_tokens;
@@ -177,13 +179,25 @@ void BatchLoop::decode(std::vector<Rows>& rows) {
   for (const Rows& r : rows)
     if (r.wants_logits) sample(*task_of(r.seq), r.logits_row);
   decoder_.settled();
+  report_step(rows, now);
+}
+
+void BatchLoop::report_step(const std::vector<Rows>& rows, base::MonotonicTime begin) const {
+  if (!on_step_) return;
+  StepFacts facts{.sequences = static_cast<int>(rows.size()),
+                  .seconds = base::seconds(base::monotonic_now() - begin)};
+  for (const Rows& r : rows) facts.tokens += static_cast<int>(r.tokens.size());
+  on_step_(facts);
 }
 
 void BatchLoop::sample(Task& task, int row) {
   const base::Result<Sampled> sampled = task.sampler->sample(loaded_.context.get(), row);
   if (!sampled) return end(task.seq, FinishReason::error, &sampled.error());
-  if (task.made() == 0) task.first_token = base::monotonic_now();
+  const base::MonotonicTime now = base::monotonic_now();
+  if (task.made() == 0) task.first_token = now;
   if (vocabulary_.is_end(sampled->token)) return end(task.seq, FinishReason::stop);
+  if (task.made() > 0 && on_token_gap_) on_token_gap_(base::seconds(now - task.last_token));
+  task.last_token = now;
   task.tokens.push_back(sampled->token);
   index_.extend(task.seq, sampled->token);
   counters_.output_tokens.fetch_add(1, std::memory_order_relaxed);

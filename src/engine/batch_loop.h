@@ -28,7 +28,7 @@ namespace slipway::engine {
 class BatchLoop {
  public:
   BatchLoop(const LoadedModel& loaded, const domain::LoadPlan& plan, const Vocabulary& vocabulary,
-            Inbox& inbox, domain::CrashPage* page);
+            Inbox& inbox, const LoadHooks& hooks);
   void run();
   Stats stats() const;
 
@@ -50,6 +50,7 @@ class BatchLoop {
   void step();
   void decode(std::vector<Rows>& rows);
   void sample(Task& task, int row);
+  void report_step(const std::vector<Rows>& rows, base::MonotonicTime begin) const;
 
   void evict(int seq);
   bool evict_oldest(int except = -1);
@@ -72,6 +73,8 @@ class BatchLoop {
   std::unique_ptr<KvCache> kv_;
   PrefixIndex index_;
   StepDecoder decoder_;
+  const std::function<void(const StepFacts&)> on_step_;
+  const std::function<void(double)> on_token_gap_;
   std::deque<TaskPtr> waiting_;
   std::vector<TaskPtr> running_;  // by sequence
   int running_count_ = 0;

@@ -48,14 +48,14 @@ class LoopTicket final : public Ticket {
 
 class LlamaEngine final : public Engine {
  public:
-  LlamaEngine(const domain::LoadPlan& plan, LoadedModel loaded, domain::CrashPage* page, int max_queue,
+  LlamaEngine(const domain::LoadPlan& plan, LoadedModel loaded, const LoadHooks& hooks, int max_queue,
               double load_seconds)
       : plan_(plan),
         loaded_(std::move(loaded)),
         vocabulary_(loaded_.model.get()),
         embedder_(loaded_, plan.task == domain::ModelTask::embedding),
         inbox_(std::make_shared<Inbox>(std::max(1, plan.parallel) + max_queue)),
-        loop_(loaded_, plan_, vocabulary_, *inbox_, page),
+        loop_(loaded_, plan_, vocabulary_, *inbox_, hooks),
         load_seconds_(load_seconds),
         thread_([this] { loop_.run(); }) {}
 
@@ -203,7 +203,7 @@ base::Result<std::unique_ptr<Engine>> Engine::load(const domain::LoadPlan& plan,
     hooks.crash_page->magic.store(domain::CrashPage::kMagic, std::memory_order_release);
   }
   return std::unique_ptr<Engine>(
-      std::make_unique<LlamaEngine>(plan, std::move(loaded), hooks.crash_page, max_queue, seconds));
+      std::make_unique<LlamaEngine>(plan, std::move(loaded), hooks, max_queue, seconds));
 }
 
 }  // namespace slipway::engine

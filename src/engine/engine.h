@@ -129,11 +129,21 @@ struct Stats {
 
 enum class LogLevel { debug, info, warning, error };
 
+// One llama_decode and the sampling after it.
+struct StepFacts {
+  int tokens = 0;
+  int sequences = 0;
+  double seconds = 0;
+};
+
 struct LoadHooks {
   std::function<void(const domain::WorkerProgress&)> progress;  // on the loading thread
   std::function<void()> beat;  // from llama's abort callback, once a graph node; must be cheap
   domain::CrashPage* crash_page =
       nullptr;  // fingerprints of the running step are written here; count 0 between steps
+  // On the loop thread; must be cheap. A step; the time between two tokens of one answer.
+  std::function<void(const StepFacts&)> step;
+  std::function<void(double seconds)> token_gap;
   // llama.cpp's own words, one line a call, any thread; must not block. Process-wide, because llama.cpp's log
   // is: the last load() wins. Empty: warnings and errors go to stderr.
   std::function<void(LogLevel level, std::string_view line)> log;

@@ -30,7 +30,7 @@ struct Task {
   int wait_tokens = 0;
 
   Usage usage;
-  base::MonotonicTime submitted{}, started{}, first_token{};
+  base::MonotonicTime submitted{}, started{}, first_token{}, last_token{};
   bool has_started = false;
 
   int made() const { return static_cast<int>(tokens.size()) - prompt_tokens; }

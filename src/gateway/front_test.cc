@@ -232,6 +232,8 @@ TEST(Front, MetricsAndOneLogLineSayWhatHappenedAndNeverWhatWasSaid) {
   const std::string metrics = g.metrics();
   for (const char* line : {"llm_requests_total{model=\"m\",outcome=\"ok\",code=\"\"} 1",
                            "llm_tokens_total{model=\"m\",type=\"input\"} 5",
+                           "llm_prefix_cache_queried_tokens_total{model=\"m\"} 5",
+                           "llm_prefix_cache_hit_tokens_total{model=\"m\"} 0",
                            "slipway_gateway_http_requests_total{route=\"chat\",status=\"400\"} 1",
                            "gen_ai_server_request_duration_seconds_count{model=\"m\",operation=\"chat\"} 1"})
     EXPECT_NE(metrics.find(line), std::string::npos) << line << "\n" << metrics;

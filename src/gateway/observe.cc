@@ -68,6 +68,8 @@ ModelSeries& Observer::series(std::string_view model) {
     s->output = &registry_.histogram(Metric::request_output_tokens, {model});
     s->tokens_in = &registry_.counter(Metric::tokens, {model, "input"});
     s->tokens_out = &registry_.counter(Metric::tokens, {model, "output"});
+    s->prefix_queried = &registry_.counter(Metric::prefix_queried, {model});
+    s->prefix_hit = &registry_.counter(Metric::prefix_hit, {model});
     s->ok = &registry_.counter(Metric::requests, {model, "ok", ""});
     s->events = &registry_.counter(Metric::stream_events, {model});
     it = models_.emplace(model, std::move(s)).first;
@@ -107,6 +109,8 @@ void Observer::count(const RequestFacts& f) {
   if (f.usage) {
     s.tokens_in->add(f.usage->prompt_tokens);
     s.tokens_out->add(f.usage->completion_tokens);
+    s.prefix_queried->add(f.usage->prompt_tokens);
+    s.prefix_hit->add(f.usage->cached_tokens);
   }
   if (f.outcome != Outcome::ok) return;
   s.ok->add();

@@ -51,6 +51,8 @@ struct ModelSeries {
   telemetry::Histogram* output = nullptr;
   telemetry::Counter* tokens_in = nullptr;
   telemetry::Counter* tokens_out = nullptr;
+  telemetry::Counter* prefix_queried = nullptr;
+  telemetry::Counter* prefix_hit = nullptr;
   telemetry::Counter* ok = nullptr;
   telemetry::Counter* events = nullptr;
 };

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <set>
 
@@ -15,6 +16,7 @@
 #include "io/process.h"
 #include "worker/service.h"
 #include "worker/service_fixture.h"
+#include "worker/worker_metrics.h"
 
 namespace slipway::worker {
 namespace {
@@ -49,7 +51,9 @@ class ModelTest : public ::testing::Test {
     plan.parallel = 4;
     plan.kv_tokens = 2048;
     plan.threads = 1;
-    auto engine = engine::Engine::load(plan, {});
+    engine::LoadHooks hooks;
+    watch_steps(steps_, plan.model_id, hooks);
+    auto engine = engine::Engine::load(plan, hooks);
     ASSERT_TRUE(engine) << engine.error().to_string();
     loaded_ = new Loaded;
     loaded_->engine = *std::move(engine);
@@ -78,8 +82,22 @@ class ModelTest : public ::testing::Test {
   }
   static std::string content(const json& answer) { return answer["choices"][0]["message"]["content"]; }
 
+  static inline telemetry::Registry steps_;
   static inline Loaded* loaded_ = nullptr;
 };
+
+TEST_F(ModelTest, EveryStepAndEveryGapBetweenTokensIsMeasured) {
+  const auto count = [](telemetry::Metric metric) {
+    const auto counts = steps_.histogram(metric, {"smollm2-135m"}).counts();
+    return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  };
+  using telemetry::Metric;
+  const std::uint64_t steps = count(Metric::step_seconds), gaps = count(Metric::inter_token_latency);
+  const json answer = chat("Count to ten.", R"("temperature":0,"max_tokens":8,"ignore_eos":true)");
+  ASSERT_EQ(answer["usage"]["completion_tokens"], 8);
+  EXPECT_EQ(count(Metric::inter_token_latency) - gaps, 7u);
+  EXPECT_GE(count(Metric::step_seconds) - steps, 7u);  // the last one is counted after its token is out
+}
 
 TEST_F(ModelTest, AStreamSaysTheSameAsAWholeAnswer) {
   const std::string rest = R"("temperature":0,"max_tokens":40)";

@@ -11,6 +11,19 @@ namespace slipway::worker {
 
 using telemetry::Metric;
 
+void watch_steps(telemetry::Registry& registry, const std::string& model, engine::LoadHooks& hooks) {
+  telemetry::Histogram& tokens = registry.histogram(Metric::step_tokens, {model});
+  telemetry::Histogram& sequences = registry.histogram(Metric::batch_occupancy, {model});
+  telemetry::Histogram& seconds = registry.histogram(Metric::step_seconds, {model});
+  telemetry::Histogram& gap = registry.histogram(Metric::inter_token_latency, {model});
+  hooks.step = [&](const engine::StepFacts& step) {
+    tokens.observe(step.tokens);
+    sequences.observe(step.sequences);
+    seconds.observe(step.seconds);
+  };
+  hooks.token_gap = [&](double s) { gap.observe(s); };
+}
+
 WorkerMetrics::WorkerMetrics(telemetry::Registry& registry, const domain::LoadPlan& plan,
                              const domain::ReplicaFacts& facts)
     : registry_(registry), model_(plan.model_id) {

@@ -14,6 +14,9 @@
 
 namespace slipway::worker {
 
+// The engine's steps go into the registry; from the loop thread.
+void watch_steps(telemetry::Registry& registry, const std::string& model, engine::LoadHooks& hooks);
+
 class WorkerMetrics {
  public:
   WorkerMetrics(telemetry::Registry& registry, const domain::LoadPlan& plan,

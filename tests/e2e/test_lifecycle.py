@@ -59,6 +59,16 @@ def test_chat_prints_the_answer_on_stdout_and_figures_on_stderr(slipway):
     assert piped.stdout.strip()
 
 
+def test_a_repeated_prompt_shows_in_top_and_in_the_metrics(slipway):
+    body = chat_body("Tell me about a river, a stone, a lantern and a house by the water. " * 4)
+    assert all(post(slipway, body)["usage"]["prompt_tokens"] > 60 for _ in range(2))
+    ratio = lambda: next(m for m in slipway.json("top")["models"] if m["id"] == EMBEDDED)["prefix_hit_ratio"]
+    assert wait_for(ratio) > 0.2
+    metrics = urllib.request.urlopen(f"{slipway.url.removesuffix('/v1')}/metrics", timeout=10).read().decode()
+    for name in ("llm_prefix_cache_hit_tokens_total", 'slipway_replicas{model="%s",state="ready"}' % EMBEDDED):
+        assert any(line.startswith(name) and not line.endswith(" 0") for line in metrics.splitlines()), name
+
+
 def test_replicas_are_honoured_and_undeploy_drains(make_environment, tmp_path):
     env = make_environment()
     env.up()
