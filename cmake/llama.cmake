@@ -14,7 +14,6 @@ file(STRINGS ${llama_build}/.complete llama_libraries)
 
 add_library(slipway_llama INTERFACE)
 target_include_directories(slipway_llama SYSTEM INTERFACE
-  ${llama_source}/include ${llama_source}/common ${llama_source}/ggml/include ${llama_source}/vendor
-  ${llama_source}/tools/mtmd)
+  ${llama_source}/include ${llama_source}/common ${llama_source}/ggml/include ${llama_source}/vendor)
 target_link_libraries(slipway_llama INTERFACE
   -Wl,--start-group ${llama_libraries} -Wl,--end-group Threads::Threads ${CMAKE_DL_LIBS})
