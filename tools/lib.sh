@@ -3,6 +3,8 @@
 
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Object files depend on neither the build folder nor where the checkout lies: ./test.sh takes those of ./install.sh.
+export CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=1
 
 # Debian packages that building and running needs; one line, one purpose.
 BUILD_PACKAGES=(
