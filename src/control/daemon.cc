@@ -18,7 +18,7 @@
 namespace slipway::control {
 namespace {
 
-using base::Error, base::ErrorCode, base::Result;
+using base::Result;
 using telemetry::Level, telemetry::Metric;
 
 // Everything that runs, in the order in which it is made; it goes in the reverse order.
