@@ -193,7 +193,7 @@ class LlamaEngine final : public Engine {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Engine>> Engine::load(const domain::LoadPlan& plan, LoadHooks hooks,
+base::Result<std::unique_ptr<Engine>> Engine::load(const domain::LoadPlan& plan, const LoadHooks& hooks,
                                                    int max_queue) {
   const base::MonotonicTime begin = base::monotonic_now();
   SLIPWAY_TRY(LoadedModel loaded, load_model(plan, hooks));

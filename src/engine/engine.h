@@ -155,7 +155,7 @@ class Engine {
  public:
   // Loads weights, makes the context, warms up with one step. `max_queue`: requests that wait beyond the
   // parallel ones.
-  static base::Result<std::unique_ptr<Engine>> load(const domain::LoadPlan& plan, LoadHooks hooks,
+  static base::Result<std::unique_ptr<Engine>> load(const domain::LoadPlan& plan, const LoadHooks& hooks,
                                                     int max_queue = 512);
   virtual ~Engine() = default;
 

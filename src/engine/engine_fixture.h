@@ -115,7 +115,7 @@ class EngineTest : public ::testing::Test {
       hooks.log = [](LogLevel level, std::string_view line) {
         if (level == LogLevel::error) std::cerr << line << "\n";
       };
-    auto loaded = Engine::load(plan, std::move(hooks), max_queue);
+    auto loaded = Engine::load(plan, hooks, max_queue);
     ASSERT_TRUE(loaded) << loaded.error().to_string();
     engine_ = *std::move(loaded);
   }

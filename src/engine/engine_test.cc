@@ -387,7 +387,7 @@ TEST(EngineLoad, AFileThatIsNoModelFailsWithTheLoadersWords) {
   std::ofstream(plan.path) << "this is not a model";
   LoadHooks hooks;
   hooks.log = [](LogLevel, std::string_view) {};
-  const auto loaded = Engine::load(plan, std::move(hooks));
+  const auto loaded = Engine::load(plan, hooks);
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code(), ErrorCode::load_failed);
   EXPECT_FALSE(loaded.error().detail().empty());

@@ -11,7 +11,7 @@
 
 namespace slipway::supervisor {
 
-using base::Error, base::ErrorCode;
+using base::Error;
 using domain::ReplicaState;
 using telemetry::Level, telemetry::Metric;
 

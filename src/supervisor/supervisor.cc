@@ -64,7 +64,7 @@ Supervisor::~Supervisor() {
   std::filesystem::remove(options_.leftovers, ignored);
 }
 
-Replica& Supervisor::start(base::ReplicaId id, domain::LoadPlan plan) {
+Replica& Supervisor::start(const base::ReplicaId& id, domain::LoadPlan plan) {
   SLIPWAY_CHECK(!replicas_.contains(id) && replicas_.size() < domain::kMaxReplicas);
   ReplicaConfig config{.id = id,
                        .plan = std::move(plan),

@@ -38,7 +38,7 @@ class Supervisor {
   ~Supervisor();
 
   // Makes a replica and starts its worker. The id must be new.
-  Replica& start(base::ReplicaId id, domain::LoadPlan plan);
+  Replica& start(const base::ReplicaId& id, domain::LoadPlan plan);
   // nullptr: no such replica.
   Replica* find(const base::ReplicaId& id);
   // Drains, then forgets the replica.

@@ -116,7 +116,7 @@ class Replica {
     hooks.crash_page = crash_page;
     hooks.log = log_engine;
     watch_steps(registry_, arguments_.plan.model_id, hooks);
-    SLIPWAY_TRY(engine_, engine::Engine::load(arguments_.plan, std::move(hooks), arguments_.max_queue));
+    SLIPWAY_TRY(engine_, engine::Engine::load(arguments_.plan, hooks, arguments_.max_queue));
     format_ = std::make_unique<engine::ChatFormat>(engine_->vocabulary().model());
     return {};
   }
