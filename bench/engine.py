@@ -26,7 +26,6 @@ import time
 PROMPT_WORDS, ANSWER_TOKENS = 180, 128
 PREFIX_WORDS, TAIL_WORDS = 2000, 16
 RATE_CONTEXT, BURST_CONTEXT = 512, 2816
-DEFAULT_LAYOUT = ("unified", "streams")  # of ours: for one sequence, for several (policy/fit.h)
 PEER_BURST = 8  # the largest burst that llama-server is shown, once: it prefills the prefix for every client
 WORDS = ("river stone lantern seven green walks under morning paper quiet north bread window carries salt tower small house "
          "light old road water mountain letter winter music table horse silver field open city forest").split()
@@ -166,7 +165,7 @@ class Bench:
 
     async def rates(self, clients):
         peer_layout = await self.better_layout(self.start_peer, clients) if clients > 1 else "streams"
-        our_layout = self.args.layout or DEFAULT_LAYOUT[clients > 1]
+        our_layout = self.args.layout or ("streams" if clients > 1 else "unified")  # as policy/fit.h chooses
         ours = await self.start_ours(clients, our_layout, RATE_CONTEXT)
         peer = await self.start_peer(clients, peer_layout, RATE_CONTEXT)
         requests = 2 if clients == 1 else 1

@@ -7,7 +7,7 @@
 // prefix is free, but every row of a step passes over all cells, its own, the others' and the cached ones; in
 // separate streams a row sees only its own cells, and sharing a prefix copies it. Measured on 2 cores with a
 // 135M model (bench/run engine, docs/performance.md): unrelated requests are 8 % faster in streams at 4
-// sequences, 15 to 45 % at 8; a burst of 32 on one prefix takes 1.4 times a lone prefill in streams and 1.0
+// sequences, 13 to 44 % at 8; a burst of 32 on one prefix takes 1.4 times a lone prefill in streams and 1.0
 // times in unified. So: streams while they take at most kStreamsPercent of the memory, unless prefixes are
 // known to be shared.
 //
