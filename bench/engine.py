@@ -24,6 +24,7 @@ import tempfile
 import time
 
 PROMPT_WORDS, ANSWER_TOKENS = 180, 128
+REQUESTS = 2  # a client, one after the other: with one, a fast first answer only empties the batch at the end
 PREFIX_WORDS, TAIL_WORDS = 2000, 16
 RATE_CONTEXT, BURST_CONTEXT = 512, 2816
 PEER_BURST = 8  # the largest burst that llama-server is shown, once: it prefills the prefix for every client
@@ -168,12 +169,11 @@ class Bench:
         our_layout = self.args.layout or ("streams" if clients > 1 else "unified")  # as policy/fit.h chooses
         ours = await self.start_ours(clients, our_layout, RATE_CONTEXT)
         peer = await self.start_peer(clients, peer_layout, RATE_CONTEXT)
-        requests = 2 if clients == 1 else 1
         results = {ours: [], peer: []}
         ttft = {ours: [], peer: []}
         for i in range(self.args.rounds):
             for server in (ours, peer) if i % 2 == 0 else (peer, ours):
-                rate, firsts = await self.rate(server, clients, requests, f"round-{i}")
+                rate, firsts = await self.rate(server, clients, REQUESTS, f"round-{i}")
                 results[server].append(rate)
                 ttft[server] += firsts
         self.report(clients, our_layout, peer_layout, results[ours], results[peer], ttft[ours], ttft[peer])
