@@ -3,13 +3,14 @@
 #
 #   ./test.sh            everything local: checks, unit tests, end to end with the real engine and the real model
 #   ./test.sh quick      checks and unit tests only
+#   ./test.sh cluster    add-ons and node pools against a real kube-apiserver (built once, 3 minutes)
 #
 # Installs what is missing (Debian packages, a Python and a Node client folder under ~/.cache/slipway-tests) and reuses it.
 # The last line is: N passed, N failed, N skipped. A test that needs something absent is skipped and says what it needs.
 source "$(dirname "$0")/tools/lib.sh"
 cd "$ROOT"
 TIER=${1:-local}
-case "$TIER" in local | quick) ;; *) die 2 "unknown tier '$TIER'" "./test.sh, or ./test.sh quick" ;; esac
+case "$TIER" in local | quick) ;; cluster) exec tests/cluster/run ;; *) die 2 "unknown tier '$TIER'" "./test.sh, or ./test.sh quick | cluster" ;; esac
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/slipway-tests
 mkdir -p "$CACHE" build
