@@ -60,7 +60,7 @@ class ApiServer:
             "--etcd-servers", f"http://127.0.0.1:{etcd_port}", "--bind-address", "127.0.0.1", "--secure-port", str(port),
             "--advertise-address", "127.0.0.1", "--endpoint-reconciler-type", "none", "--service-cluster-ip-range", "10.100.0.0/16",
             "--tls-cert-file", "server.crt", "--tls-private-key-file", "server.key", "--client-ca-file", "ca.crt",
-            "--token-auth-file", "tokens.csv", "--authorization-mode", "RBAC", "--service-account-issuer", "https://kubernetes.default.svc",
+            "--token-auth-file", "tokens.csv", "--authorization-mode", "RBAC", "--allow-privileged", "--service-account-issuer", "https://kubernetes.default.svc",
             "--service-account-signing-key-file", "sa.key", "--service-account-key-file", "sa.key",
             "--feature-gates", "WatchList=false,SizeBasedListCostEstimate=false"])
         (self.folder / "kubeconfig").write_text(f"""apiVersion: v1
