@@ -3,6 +3,7 @@
 #
 #   ./test.sh            everything local: checks, unit tests, end to end with the real engine and the real model
 #   ./test.sh quick      checks and unit tests only
+#   ./test.sh cloud      real Terraform on an emulated AWS (terraform 1.11.4 or newer must be on PATH)
 #   ./test.sh cluster    add-ons and node pools against a real kube-apiserver (built once, 3 minutes)
 #
 # Installs what is missing (Debian packages, a Python and a Node client folder under ~/.cache/slipway-tests) and reuses it.
@@ -10,7 +11,11 @@
 source "$(dirname "$0")/tools/lib.sh"
 cd "$ROOT"
 TIER=${1:-local}
-case "$TIER" in local | quick) ;; cluster) exec tests/cluster/run ;; *) die 2 "unknown tier '$TIER'" "./test.sh, or ./test.sh quick | cluster" ;; esac
+case "$TIER" in
+  local | quick) ;;
+  cloud | cluster) exec "tests/$TIER/run" ;;
+  *) die 2 "unknown tier '$TIER'" "./test.sh, or ./test.sh quick | cloud | cluster" ;;
+esac
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/slipway-tests
 mkdir -p "$CACHE" build
