@@ -35,6 +35,7 @@ resource "aws_iam_role_policy_attachment" "cluster" {
 }
 
 resource "aws_eks_cluster" "this" {
+  #checkov:skip=CKV_AWS_39:public access is off by default and, when asked for, limited to the ranges named; the whole internet is refused (variables-network.tf)
   #checkov:skip=CKV_AWS_339:the check's list of versions ends before those that EKS supports today; eks_cluster_version has its own validation
   name     = var.name
   version  = var.eks_cluster_version

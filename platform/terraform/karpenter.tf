@@ -58,15 +58,8 @@ resource "aws_eks_pod_identity_association" "karpenter" {
   depends_on = [aws_iam_role_policy.karpenter_controller]
 }
 
-resource "aws_sqs_queue" "interruption" {
-  count = var.enable_eks_auto_mode ? 0 : 1
-
-  name                      = "${var.name}-interruption"
-  message_retention_seconds = 300
-  sqs_managed_sse_enabled   = true
-}
-
 locals {
+  interruption_queue_arn = "arn:${local.partition}:sqs:${var.region}:${local.account_id}:${var.name}-interruption"
   interruption_events = {
     spot-interruption = { source = "aws.ec2", detail_type = "EC2 Spot Instance Interruption Warning" }
     rebalance         = { source = "aws.ec2", detail_type = "EC2 Instance Rebalance Recommendation" }
@@ -74,6 +67,52 @@ locals {
     health            = { source = "aws.health", detail_type = "AWS Health Event" }
     reservation       = { source = "aws.ec2", detail_type = "EC2 Capacity Reservation Instance Interruption Warning" }
   }
+}
+
+data "aws_iam_policy_document" "interruption_queue" {
+  statement {
+    sid       = "OurRulesSend"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.interruption_queue_arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [for event in keys(local.interruption_events) : "arn:${local.partition}:events:${var.region}:${local.account_id}:rule/${var.name}-${event}"]
+    }
+  }
+
+  statement {
+    sid       = "OnlyByTls"
+    effect    = "Deny"
+    actions   = ["sqs:*"]
+    resources = [local.interruption_queue_arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_sqs_queue" "interruption" {
+  count = var.enable_eks_auto_mode ? 0 : 1
+
+  name                      = "${var.name}-interruption"
+  message_retention_seconds = 300
+  sqs_managed_sse_enabled   = true
+  policy                    = data.aws_iam_policy_document.interruption_queue.json
 }
 
 resource "aws_cloudwatch_event_rule" "interruption" {
@@ -93,50 +132,4 @@ resource "aws_cloudwatch_event_target" "interruption" {
   rule      = each.value.name
   target_id = "karpenter"
   arn       = aws_sqs_queue.interruption[0].arn
-}
-
-data "aws_iam_policy_document" "interruption_queue" {
-  count = var.enable_eks_auto_mode ? 0 : 1
-
-  statement {
-    sid       = "OurRulesSend"
-    actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.interruption[0].arn]
-
-    principals {
-      type        = "Service"
-      identifiers = ["events.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [for event in keys(local.interruption_events) : aws_cloudwatch_event_rule.interruption[event].arn]
-    }
-  }
-
-  statement {
-    sid       = "OnlyByTls"
-    effect    = "Deny"
-    actions   = ["sqs:*"]
-    resources = [aws_sqs_queue.interruption[0].arn]
-
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}
-
-resource "aws_sqs_queue_policy" "interruption" {
-  count = var.enable_eks_auto_mode ? 0 : 1
-
-  queue_url = aws_sqs_queue.interruption[0].url
-  policy    = data.aws_iam_policy_document.interruption_queue[0].json
 }

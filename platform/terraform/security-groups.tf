@@ -51,6 +51,7 @@ resource "aws_vpc_security_group_egress_rule" "control_plane_to_node" {
 }
 
 resource "aws_security_group" "node" {
+  #checkov:skip=CKV2_AWS_5:attached by the core nodes' launch template and by the NodeClasses of Karpenter and Auto Mode
   name        = "${var.name}-node"
   description = "Nodes and their pods"
   vpc_id      = aws_vpc.this.id
@@ -75,6 +76,7 @@ resource "aws_vpc_security_group_ingress_rule" "node_from_control_plane" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "node_from_node" {
+  #checkov:skip=CKV_AWS_25:the source is the group itself, not a range of addresses
   for_each = local.node_to_node_ports
 
   security_group_id            = aws_security_group.node.id

@@ -169,7 +169,7 @@ def test_s09_every_volume_bucket_and_repository_is_encrypted(plans):
     full = plans(**FULL)
     disks = [disk["ebs"][0] for template in values(full, "aws_launch_template") for disk in template["block_device_mappings"]]
     assert len(disks) == 2 and all(disk["encrypted"] in (True, "true") for disk in disks)
-    configured = {r["address"]: r["expressions"] for r in full["configuration"]["root_module"]["resources"]}
+    configured = {r["address"]: r.get("expressions", {}) for r in full["configuration"]["root_module"]["resources"]}
     assert values(full, "aws_s3_bucket_server_side_encryption_configuration")[0]["rule"][0]["apply_server_side_encryption_by_default"][0]["sse_algorithm"] == "aws:kms"
     assert values(full, "aws_ecr_repository")[0]["encryption_configuration"][0]["encryption_type"] == "KMS"
     assert values(full, "aws_sqs_queue")[0]["sqs_managed_sse_enabled"] is True

@@ -2,6 +2,7 @@
 import json
 import threading
 
+from . import moto_fixes
 from .eks import Eks
 from .faults import Faults
 from .guards import balancer_interfaces, check
@@ -34,14 +35,27 @@ class Tagging(JsonService):
         return {"ResourceTagMappingList": mappings, "PaginationToken": ""}
 
 
+CALLER = "operator"  # the role behind every session, as with IAM Identity Center or a deploy role
+
+
+def caller_identity():
+    body = (f'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+            f"<Arn>arn:aws:sts::{ACCOUNT}:assumed-role/{CALLER}/session</Arn><UserId>AROAEMULATED:session</UserId><Account>{ACCOUNT}</Account>"
+            "</GetCallerIdentityResult><ResponseMetadata><RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId></ResponseMetadata></GetCallerIdentityResponse>")
+    return Reply(200, body.encode(), [("Content-Type", "text/xml")])
+
+
 class Emulator:
     def __init__(self, switches=None):
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+        moto_fixes.apply()
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.faults = Faults(switches)
         self.eks, self.budgets, self.quotas, self.pricing = Eks(self.faults), Budgets(), Quotas(), Pricing()
         self.services = {"budgets": self.budgets, "servicequotas": self.quotas, "pricing": self.pricing, "tagging": Tagging(self)}
         self.comes_back = set()
+        from moto.iam.models import iam_backends
+        iam_backends[ACCOUNT]["global"].create_role(CALLER, "{}", "/", "", "", {}, "3600")
         self.lock = threading.Lock()
 
     def __call__(self, environ, start_response):
@@ -60,6 +74,8 @@ class Emulator:
                 return self.eks.handle(request, params)(start_response)
             if request.service in self.services:
                 return self.services[request.service].handle(request)(start_response)
+            if request.service == "sts" and request.operation == "GetCallerIdentity":
+                return caller_identity()(start_response)
             check(request)
             return self.pass_on(request, environ, start_response)
         except AwsError as error:

@@ -166,12 +166,11 @@ class Eks:
             "tags": tags or {}, "encryptionConfig": encryptionConfig or [], "health": {"issues": []},
             "accessConfig": {"bootstrapClusterCreatorAdminPermissions": True, "authenticationMode": "CONFIG_MAP", **(accessConfig or {})},
             "upgradePolicy": {"supportType": "EXTENDED", **(upgradePolicy or {})},
-            "zonalShiftConfig": {"enabled": False, **(zonalShiftConfig or {})}, "deletionProtection": deletionProtection,
+            "deletionProtection": deletionProtection,
         }
-        if computeConfig is not None:
-            shape["computeConfig"] = computeConfig
-        if storageConfig is not None:
-            shape["storageConfig"] = storageConfig
+        # What was not asked for is not in the answer.
+        shape |= {key: value for key, value in (("computeConfig", computeConfig), ("storageConfig", storageConfig),
+                                                ("zonalShiftConfig", zonalShiftConfig)) if value is not None}
         cluster = Cluster(shape)
         cluster.polls = self.faults["cluster_polls"]
         self.clusters[(region, name)] = cluster

@@ -35,7 +35,7 @@ def check(request):
         for groups in ec2.groups.values():
             for other in groups.values():
                 rules = [*other.ingress_rules, *other.egress_rules]
-                if other.id != group and any(group == source.get("GroupId") for rule in rules for source in rule.source_groups):
+                if other.id != group and any(group == rule.source_group.get("GroupId") for rule in rules):
                     raise _violation("resource", group, f"a rule of {other.id} names it")
     elif request.operation == "DeleteNetworkInterface":
         eni = ec2.enis.get(fields.get("NetworkInterfaceId"))
