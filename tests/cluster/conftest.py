@@ -3,11 +3,9 @@ import functools
 import json
 import os
 import pathlib
-import subprocess
 import tempfile
 
 import pytest
-import yaml
 
 import apiserver
 import render
@@ -100,7 +98,7 @@ def cluster(scratch, rendered):
         server.start()
         wanted = definitions()
         for name in render.addons():
-            if "manifests" not in render.addons()[name].facts["source"]:
+            if render.by_chart(render.addons()[name]):
                 for item in rendered(name) or []:
                     if item["kind"] == "CustomResourceDefinition":
                         wanted[item["metadata"]["name"]] = item

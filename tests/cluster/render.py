@@ -20,7 +20,7 @@ TOOLS = pathlib.Path(os.environ.get("SLIPWAY_KUBE_TOOLS", "/nonexistent"))
 EXAMPLE = {
     "cluster_name": "demo", "cluster_endpoint": "https://0123456789ABCDEF.gr7.us-west-2.eks.amazonaws.com", "region": "us-west-2",
     "account_id": "111122223333", "vpc_id": "vpc-0a1b2c3d", "vpc_cidr": "10.0.0.0/16", "interruption_queue_name": "demo-karpenter",
-    "node_role_name": "demo-karpenter-node-us-west-2", "node_subnet_ids": ["subnet-0a", "subnet-0b"], "node_security_group_id": "sg-0a1b",
+    "node_role_name": "demo-karpenter-node-us-west-2", "node_subnet_ids": ["subnet-0a", "subnet-0b"], "node_security_group_id": "sg-0a1b", "efa_security_group_id": "sg-0e0f",
     "kms_key_arn": "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-0000-0000-000000000000", "tags": {"team": "inference"},
     "enable_eks_auto_mode": False, "enable_ai_ml_observability_stack": True, "ami_family": "bottlerocket", "enable_soci_snapshotter": True,
     "soci_snapshotter_use_instance_store": True, "max_user_namespaces": 0, "bottlerocket_data_disk_snapshot_id": "",
@@ -90,6 +90,16 @@ def helm(chart, release, namespace, values_file, *arguments, check=True):
     if check and done.returncode != 0:
         raise RuntimeError(f"helm template {release}: {done.stderr[-3000:]}")
     return done
+
+
+def by_chart(addon):
+    return "manifests" not in addon.facts["source"]
+
+
+def has_chart(addon):
+    """Whether this machine has the chart: ours, a Go module's, or one under $SLIPWAY_CHARTS."""
+    return ("chart_path" in addon.facts["source"] or (pathlib.Path(os.environ.get("SLIPWAY_CHARTS", "/nonexistent")) / addon.name / "Chart.yaml").exists()
+            or (addon.name in MODULE_CHARTS and (MODULES / MODULE_CHARTS[addon.name]).exists()))
 
 
 def chart_of(addon, scratch):

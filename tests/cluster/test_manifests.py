@@ -1,9 +1,7 @@
 """A real kube-apiserver takes what we render, field by field: server-side dry run with strict validation."""
 import copy
-import itertools
 
 import pytest
-import yaml
 
 import render
 from conftest import with_namespace
@@ -75,12 +73,12 @@ def test_own_manifests_are_accepted(cluster, name):
     addon = render.addons()[name]
     objects = list(render.own_manifests(addon))
     if not objects:
-        assert "chart" in addon.facts["source"] or "chart_path" in addon.facts["source"] or addon.facts["source"]["manifests"][0].startswith("https://")
+        assert render.by_chart(addon) or all("://" in path for path in addon.facts["source"]["manifests"])
         return
     accepted(cluster, objects, addon.facts["namespace"])
 
 
-@pytest.mark.parametrize("name", [name for name, addon in render.addons().items() if "manifests" not in addon.facts["source"]])
+@pytest.mark.parametrize("name", [name for name, addon in render.addons().items() if render.by_chart(addon)])
 def test_charts_with_our_values_are_accepted(cluster, rendered, name):
     objects = rendered(name)
     if objects is None:

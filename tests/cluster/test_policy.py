@@ -24,7 +24,7 @@ def findings(rendered, scratch):
     here = set()
     for name, addon in render.addons().items():
         objects = list(render.own_manifests(addon))
-        if "manifests" not in addon.facts["source"]:
+        if render.by_chart(addon):
             chart = rendered(name)
             if chart is None:
                 continue

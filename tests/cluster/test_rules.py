@@ -11,22 +11,19 @@ ADDONS = render.addons()
 KEYS = {"name", "title", "meaning", "version", "newest_known", "source", "namespace", "pod_security", "wave", "enabled_by", "not_with_auto_mode",
         "runs_on", "health", "crds", "licence", "notes"}
 LEVELS = {"privileged", "baseline", "restricted"}
-OURS_TO_PLACE = [name for name, addon in ADDONS.items() if addon.facts["runs_on"] in ("core", "general-purpose", "every-node", "accelerators")]
 LABELS = yaml.safe_load((render.PLATFORM / "catalog/node-labels.yaml").read_text())
 # EKS owns this namespace: its own agents live there, and a policy of ours would cut them off.
 EKS_NAMESPACE = "kube-system"
 MUTABLE = re.compile(r":(latest|main|master|nightly|stable|edge|dev)$")
 
 
+# Add-ons whose objects can all be seen here. What a chart that is absent makes is not judged; test_manifests.py says which.
+VISIBLE = [name for name, addon in ADDONS.items() if not render.by_chart(addon) or render.has_chart(addon)]
+
+
 def workloads(name, rendered):
     addon = ADDONS[name]
-    objects = list(render.own_manifests(addon))
-    if "manifests" not in addon.facts["source"]:
-        chart = rendered(name)
-        if chart is None:
-            pytest.skip(f"chart {name} is not on this machine: put it under $SLIPWAY_CHARTS/{name}")
-        objects += chart
-    return objects
+    return list(render.own_manifests(addon)) + (rendered(name) if render.by_chart(addon) else [])
 
 
 # ---- the format of addon.yaml ----
@@ -60,7 +57,7 @@ def test_waves_keep_the_bring_up_order():
     assert all(wave[name] > wave["node-pools"] for name, addon in ADDONS.items() if addon.facts["runs_on"] != "core" and wave[name] != 0)
 
 
-@pytest.mark.parametrize("name", [name for name, addon in ADDONS.items() if "manifests" not in addon.facts["source"]])
+@pytest.mark.parametrize("name", [name for name in VISIBLE if render.by_chart(ADDONS[name])])
 def test_health_names_objects_that_the_chart_makes(name, rendered):
     made = {(item["kind"], item["metadata"]["name"]) for item in workloads(name, rendered)}
     for check in ADDONS[name].facts["health"]:
@@ -97,7 +94,7 @@ def selects(spec, key, value):
 UNPLACED = {("aibrix", "aibrix-redis-master"): "the chart has no placement for it", ("aibrix", "aibrix-gateway-plugins"): "the chart fixes its affinity"}
 
 
-@pytest.mark.parametrize("name", OURS_TO_PLACE)
+@pytest.mark.parametrize("name", VISIBLE)
 def test_pods_run_where_runs_on_says(name, rendered):
     where = ADDONS[name].facts["runs_on"]
     for kind, pod, _, spec in render.pod_specs(workloads(name, rendered)):
@@ -117,6 +114,38 @@ def test_pods_run_where_runs_on_says(name, rendered):
         elif where == "accelerators":
             assert not tolerates_core(spec) or (spec["nodeSelector"] or {}).get("karpenter.sh/registered") == "true", f"{pod} may land on core nodes"
             assert (spec["nodeSelector"] or {}).get("slipway.dev/accelerator") or name == "efa-device-plugin", f"{pod} is not bound to accelerators"
+
+
+def settings(value, key):
+    """Every value under `key` anywhere in a chart's values."""
+    if isinstance(value, dict):
+        if key in value:
+            yield value[key]
+        for inner in value.values():
+            yield from settings(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from settings(inner, key)
+
+
+@pytest.mark.parametrize("name", [name for name, addon in ADDONS.items() if "chart" in addon.facts["source"] and not name.endswith(("-crd", "-crds"))])
+def test_values_place_pods_where_runs_on_says(name):
+    """The same without the chart: what our values ask for."""
+    values = yaml.safe_load(render.fill((ADDONS[name].folder / "values.yaml").read_text()))
+    selectors, tolerations = list(settings(values, "nodeSelector")), [entry for listed in settings(values, "tolerations") for entry in listed]
+    terms = [term for affinity in settings(values, "affinity") if affinity for term in required_terms({"affinity": affinity})]
+    core = any(entry.get("key") == "CriticalAddonsOnly" for entry in tolerations)
+    where = ADDONS[name].facts["runs_on"]
+    if where == "core":
+        assert core and {"key": "karpenter.sh/nodepool", "operator": "DoesNotExist"} in terms
+    elif where == "general-purpose":
+        chosen = [selector.get("slipway.dev/pool") for selector in selectors] + [term["values"][0] for term in terms if term["key"] == "slipway.dev/pool"]
+        assert chosen and set(chosen) == {"general-purpose"} and not core
+    elif where == "every-node":
+        assert {"operator": "Exists"} in tolerations
+    else:
+        assert not core and all("kubernetes.io/arch" in selector for selector in selectors)
+        assert {entry["key"] for entry in tolerations} & {"nvidia.com/gpu", "aws.amazon.com/neuron"}
 
 
 def test_only_critical_addons_run_on_core_nodes():
@@ -244,6 +273,17 @@ POLICIES = [item for name in ADDONS for item in own(name, "NetworkPolicy")]
 
 
 @pytest.mark.parametrize("name", ADDONS)
+def test_a_namespace_is_there_before_the_addon_whatever_else_is_off(name):
+    facts = ADDONS[name].facts
+    makers = [maker for maker in ADDONS if any(item["metadata"]["name"] == facts["namespace"] for item in own(maker, "Namespace"))]
+    if name == "opensearch-dashboards":  # needs the stack that makes its namespace, and says so
+        assert makers == ["opensearch"] and "enable_ai_ml_observability_stack" in facts["notes"]
+    elif facts["namespace"] != EKS_NAMESPACE and makers != [name]:
+        assert any(ADDONS[maker].facts["enabled_by"] == facts["enabled_by"] and ADDONS[maker].facts["not_with_auto_mode"] == facts["not_with_auto_mode"]
+                   and ADDONS[maker].facts["wave"] < facts["wave"] for maker in makers)
+
+
+@pytest.mark.parametrize("name", ADDONS)
 def test_an_addon_lives_in_a_namespace_with_the_level_that_it_names(name):
     facts = ADDONS[name].facts
     if facts["namespace"] != EKS_NAMESPACE:
@@ -260,7 +300,7 @@ def test_a_namespace_has_pod_security_levels_and_denies_by_default(namespace):
     assert len(denials) == 1
 
 
-@pytest.mark.parametrize("name", ADDONS)
+@pytest.mark.parametrize("name", VISIBLE)
 def test_webhooks_are_reachable_from_the_api_server(name, rendered):
     addon = ADDONS[name]
     if addon.facts["namespace"] == EKS_NAMESPACE:
@@ -276,12 +316,12 @@ def test_webhooks_are_reachable_from_the_api_server(name, rendered):
 
 def test_privileged_namespaces_are_only_those_of_node_agents():
     privileged = {name for name, item in NAMESPACES.items() if item["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"}
-    assert privileged == {"nvidia-device-plugin", "dcgm-exporter", "neuron-system", "efa-device-plugin", "fluent-bit", "node-exporter"}
+    assert privileged == {"nvidia-device-plugin", "dcgm-exporter", "neuron-system", "neuron-monitor", "efa-device-plugin", "fluent-bit", "node-exporter"}
 
 
 # ---- load balancers, images, passwords, TLS: eks-rules 28, controls S14, S15, S17, S18 ----
 
-@pytest.mark.parametrize("name", ADDONS)
+@pytest.mark.parametrize("name", VISIBLE)
 def test_no_addon_opens_a_load_balancer(name, rendered):
     for item in workloads(name, rendered):
         if item["kind"] == "Service":
@@ -290,7 +330,7 @@ def test_no_addon_opens_a_load_balancer(name, rendered):
             assert item["spec"]["provider"]["kubernetes"]["envoyService"]["type"] == "ClusterIP"
 
 
-@pytest.mark.parametrize("name", ADDONS)
+@pytest.mark.parametrize("name", VISIBLE)
 def test_images_have_an_exact_version(name, rendered):
     for _, pod, _, spec in render.pod_specs(workloads(name, rendered)):
         for container in spec["containers"] + (spec.get("initContainers") or []):
@@ -312,7 +352,7 @@ def test_no_file_carries_a_password(name):
         assert not PASSWORD.search(file.read_text()), file
 
 
-@pytest.mark.parametrize("name", ADDONS)
+@pytest.mark.parametrize("name", VISIBLE)
 def test_no_rendered_secret_has_a_known_password(name, rendered):
     for item in workloads(name, rendered):
         if item["kind"] == "Secret":
@@ -345,7 +385,7 @@ def references(value):
             yield from references(inner)
 
 
-@pytest.mark.parametrize("name", ADDONS)
+@pytest.mark.parametrize("name", VISIBLE)
 def test_secrets_that_pods_read_are_made_by_somebody(name, rendered):
     addon = ADDONS[name]
     objects = workloads(name, rendered)

@@ -72,6 +72,9 @@ securityGroupSelectorTerms:
   - tags:
       karpenter.sh/discovery: {{ .root.Values.clusterName | quote }}
 {{- end }}
+{{- if and .pool.efa .root.Values.efaSecurityGroupId }}
+  - id: {{ .root.Values.efaSecurityGroupId }}
+{{- end }}
 {{- end -}}
 
 {{- define "node-pools.tags" -}}
