@@ -2,6 +2,7 @@
 
 The processes live as long as the test session, in a folder that pytest removes. Readiness is asked, never slept for.
 """
+
 import contextlib
 import os
 import pathlib
@@ -45,24 +46,65 @@ class ApiServer:
 
     def start(self):
         etcd_port, peer_port, port = free_port(), free_port(), free_port()
-        self._run("etcd", ["--data-dir", str(self.folder / "etcd"), "--unsafe-no-fsync",
-                           "--listen-client-urls", f"http://127.0.0.1:{etcd_port}",
-                           "--advertise-client-urls", f"http://127.0.0.1:{etcd_port}",
-                           "--listen-peer-urls", f"http://127.0.0.1:{peer_port}",
-                           "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer_port}",
-                           "--initial-cluster", f"default=http://127.0.0.1:{peer_port}"],
-                  f"http://127.0.0.1:{etcd_port}/health")
+        self._run(
+            "etcd",
+            [
+                "--data-dir",
+                str(self.folder / "etcd"),
+                "--unsafe-no-fsync",
+                "--listen-client-urls",
+                f"http://127.0.0.1:{etcd_port}",
+                "--advertise-client-urls",
+                f"http://127.0.0.1:{etcd_port}",
+                "--listen-peer-urls",
+                f"http://127.0.0.1:{peer_port}",
+                "--initial-advertise-peer-urls",
+                f"http://127.0.0.1:{peer_port}",
+                "--initial-cluster",
+                f"default=http://127.0.0.1:{peer_port}",
+            ],
+            f"http://127.0.0.1:{etcd_port}/health",
+        )
         self._certificates()
         token = secrets.token_hex(24)
         (self.folder / "tokens.csv").write_text(f'{token},test,test,"system:masters"\n')
         # etcd 3.4 knows no progress notifications, which these two features want.
-        process, log = self._spawn("kube-apiserver", [
-            "--etcd-servers", f"http://127.0.0.1:{etcd_port}", "--bind-address", "127.0.0.1", "--secure-port", str(port),
-            "--advertise-address", "127.0.0.1", "--endpoint-reconciler-type", "none", "--service-cluster-ip-range", "10.100.0.0/16",
-            "--tls-cert-file", "server.crt", "--tls-private-key-file", "server.key", "--client-ca-file", "ca.crt",
-            "--token-auth-file", "tokens.csv", "--authorization-mode", "RBAC", "--allow-privileged", "--service-account-issuer", "https://kubernetes.default.svc",
-            "--service-account-signing-key-file", "sa.key", "--service-account-key-file", "sa.key",
-            "--feature-gates", "WatchList=false,SizeBasedListCostEstimate=false"])
+        process, log = self._spawn(
+            "kube-apiserver",
+            [
+                "--etcd-servers",
+                f"http://127.0.0.1:{etcd_port}",
+                "--bind-address",
+                "127.0.0.1",
+                "--secure-port",
+                str(port),
+                "--advertise-address",
+                "127.0.0.1",
+                "--endpoint-reconciler-type",
+                "none",
+                "--service-cluster-ip-range",
+                "10.100.0.0/16",
+                "--tls-cert-file",
+                "server.crt",
+                "--tls-private-key-file",
+                "server.key",
+                "--client-ca-file",
+                "ca.crt",
+                "--token-auth-file",
+                "tokens.csv",
+                "--authorization-mode",
+                "RBAC",
+                "--allow-privileged",
+                "--service-account-issuer",
+                "https://kubernetes.default.svc",
+                "--service-account-signing-key-file",
+                "sa.key",
+                "--service-account-key-file",
+                "sa.key",
+                "--feature-gates",
+                "WatchList=false,SizeBasedListCostEstimate=false",
+            ],
+        )
         (self.folder / "kubeconfig").write_text(f"""apiVersion: v1
 kind: Config
 current-context: test
@@ -79,9 +121,15 @@ contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
         return self
 
     def kubectl(self, *arguments, stdin=None, check=True):
-        done = subprocess.run([self.kubectl_path, "--kubeconfig", self.folder / "kubeconfig", "--request-timeout=60s", *arguments],
-                              input=stdin, capture_output=True, text=True, timeout=300, check=False,
-                              env={**os.environ, "HOME": str(self.folder)})
+        done = subprocess.run(
+            [self.kubectl_path, "--kubeconfig", self.folder / "kubeconfig", "--request-timeout=60s", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env={**os.environ, "HOME": str(self.folder)},
+        )
         if check and done.returncode != 0:
             raise RuntimeError(f"kubectl {' '.join(map(str, arguments))} failed:\n{done.stderr[-4000:]}")
         return done
@@ -97,7 +145,9 @@ contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
 
     def _spawn(self, name, arguments):
         log = self.folder / f"{name}.log"
-        process = subprocess.Popen([self.binaries / name, *arguments], cwd=self.folder, stdout=log.open("w"), stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [self.binaries / name, *arguments], cwd=self.folder, stdout=log.open("w"), stderr=subprocess.STDOUT
+        )
         self.processes.append(process)
         return process, log
 
@@ -107,11 +157,54 @@ contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
     def _certificates(self):
         def openssl(*arguments):
             subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=test-ca",
-                "-keyout", "ca.key", "-out", "ca.crt")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=kube-apiserver",
-                "-keyout", "server.key", "-out", "server.csr")
+
+        openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=test-ca",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.crt",
+        )
+        openssl(
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            "/CN=kube-apiserver",
+            "-keyout",
+            "server.key",
+            "-out",
+            "server.csr",
+        )
         (self.folder / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "1",
-                "-extfile", "san", "-out", "server.crt")
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            "server.csr",
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "1",
+            "-extfile",
+            "san",
+            "-out",
+            "server.crt",
+        )
         openssl("genrsa", "-out", "sa.key", "2048")

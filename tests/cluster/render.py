@@ -1,4 +1,5 @@
-"""Add-ons and charts as manifests: what Slipway installs, rendered by the real helm with an example environment's values."""
+"""Add-ons and charts as manifests: what Slipway installs, rendered by the real helm for an example environment."""
+
 import dataclasses
 import functools
 import json
@@ -12,26 +13,44 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLATFORM = ROOT / "platform"
-ADDONS = PLATFORM / "addons"
+ADDON_FILES = PLATFORM / "addons"
 MODULES = pathlib.Path(os.environ.get("SLIPWAY_KUBE_MODULES", "/nonexistent"))
 TOOLS = pathlib.Path(os.environ.get("SLIPWAY_KUBE_TOOLS", "/nonexistent"))
 
-# Outputs and variables of an environment, as Slipway fills them in. Lists and maps are inserted as JSON, the rest as it is.
+# Outputs and variables of an environment, as Slipway fills them in: lists and maps as JSON, the rest as it is.
 EXAMPLE = {
-    "cluster_name": "demo", "cluster_endpoint": "https://0123456789ABCDEF.gr7.us-west-2.eks.amazonaws.com", "region": "us-west-2",
-    "account_id": "111122223333", "vpc_id": "vpc-0a1b2c3d", "vpc_cidr": "10.0.0.0/16", "interruption_queue_name": "demo-karpenter",
-    "node_role_name": "demo-karpenter-node-us-west-2", "node_subnet_ids": ["subnet-0a", "subnet-0b"], "node_security_group_id": "sg-0a1b", "efa_security_group_id": "sg-0e0f",
-    "kms_key_arn": "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-0000-0000-000000000000", "tags": {"team": "inference"},
-    "enable_eks_auto_mode": False, "enable_ai_ml_observability_stack": True, "ami_family": "bottlerocket", "enable_soci_snapshotter": True,
-    "soci_snapshotter_use_instance_store": True, "max_user_namespaces": 0, "bottlerocket_data_disk_snapshot_id": "",
-    "capacity_block_reservation_id": "", "capacity_reservation_tags": {}, "topology": "same-zone",
+    "cluster_name": "demo",
+    "cluster_endpoint": "https://0123456789ABCDEF.gr7.us-west-2.eks.amazonaws.com",
+    "region": "us-west-2",
+    "account_id": "111122223333",
+    "vpc_id": "vpc-0a1b2c3d",
+    "vpc_cidr": "10.0.0.0/16",
+    "interruption_queue_name": "demo-karpenter",
+    "node_role_name": "demo-karpenter-node-us-west-2",
+    "node_subnet_ids": ["subnet-0a", "subnet-0b"],
+    "node_security_group_id": "sg-0a1b",
+    "efa_security_group_id": "sg-0e0f",
+    "kms_key_arn": "arn:aws:kms:us-west-2:111122223333:key/00000000-0000-0000-0000-000000000000",
+    "tags": {"team": "inference"},
+    "enable_eks_auto_mode": False,
+    "enable_ai_ml_observability_stack": True,
+    "ami_family": "bottlerocket",
+    "enable_soci_snapshotter": True,
+    "soci_snapshotter_use_instance_store": True,
+    "max_user_namespaces": 0,
+    "bottlerocket_data_disk_snapshot_id": "",
+    "capacity_block_reservation_id": "",
+    "capacity_reservation_tags": {},
+    "topology": "same-zone",
     "node_limits": {"general-purpose": {"cpu": "64", "memory": "256Gi"}, "gpu": {"cpu": "96", "nvidia.com/gpu": "4"}},
 }
 
 # Charts inside Go modules: add-on -> path under the folder of modules.
 MODULE_CHARTS = {
-    "karpenter": "karpenter@v1.14.1/charts/karpenter", "karpenter-crd": "karpenter@v1.14.1/charts/karpenter-crd",
-    "leader-worker-set": "lws@v0.9.0/charts/lws", "metrics-server": "metrics-server@v0.9.0/charts/metrics-server",
+    "karpenter": "karpenter@v1.14.1/charts/karpenter",
+    "karpenter-crd": "karpenter@v1.14.1/charts/karpenter-crd",
+    "leader-worker-set": "lws@v0.9.0/charts/lws",
+    "metrics-server": "metrics-server@v0.9.0/charts/metrics-server",
     "nvidia-device-plugin": "nvidia-device-plugin@v0.19.3/deployments/helm/nvidia-device-plugin",
     "envoy-gateway": "envoy-gateway@v1.2.8/charts/gateway-helm",
 }
@@ -44,12 +63,14 @@ class AddOn:
 
     @property
     def folder(self):
-        return ADDONS / self.name
+        return ADDON_FILES / self.name
 
 
 @functools.cache
 def addons():
-    found = [AddOn(file.parent.name, yaml.safe_load(file.read_text())) for file in sorted(ADDONS.glob("*/addon.yaml"))]
+    found = [
+        AddOn(file.parent.name, yaml.safe_load(file.read_text())) for file in sorted(ADDON_FILES.glob("*/addon.yaml"))
+    ]
     return {addon.name: addon for addon in found}
 
 
@@ -60,6 +81,7 @@ def fill(text, **changes):
     def value(match):
         found = known[match[1]]
         return found if isinstance(found, str) else json.dumps(found)
+
     return re.sub(r"\$\{([a-z][a-z0-9_]*)\}", value, text)
 
 
@@ -84,8 +106,22 @@ def documents(text):
 
 
 def helm(chart, release, namespace, values_file, *arguments, check=True):
-    command = [TOOLS / "helm", "template", release, chart, "--namespace", namespace, "--kube-version", "1.34.4", "--skip-tests",
-               "--api-versions", "monitoring.coreos.com/v1", "-f", values_file, *arguments]
+    command = [
+        TOOLS / "helm",
+        "template",
+        release,
+        chart,
+        "--namespace",
+        namespace,
+        "--kube-version",
+        "1.34.4",
+        "--skip-tests",
+        "--api-versions",
+        "monitoring.coreos.com/v1",
+        "-f",
+        values_file,
+        *arguments,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if check and done.returncode != 0:
         raise RuntimeError(f"helm template {release}: {done.stderr[-3000:]}")
@@ -98,12 +134,15 @@ def by_chart(addon):
 
 def has_chart(addon):
     """Whether this machine has the chart: ours, a Go module's, or one under $SLIPWAY_CHARTS."""
-    return ("chart_path" in addon.facts["source"] or (pathlib.Path(os.environ.get("SLIPWAY_CHARTS", "/nonexistent")) / addon.name / "Chart.yaml").exists()
-            or (addon.name in MODULE_CHARTS and (MODULES / MODULE_CHARTS[addon.name]).exists()))
+    return (
+        "chart_path" in addon.facts["source"]
+        or (pathlib.Path(os.environ.get("SLIPWAY_CHARTS", "/nonexistent")) / addon.name / "Chart.yaml").exists()
+        or (addon.name in MODULE_CHARTS and (MODULES / MODULE_CHARTS[addon.name]).exists())
+    )
 
 
 def chart_of(addon, scratch):
-    """The folder of the add-on's chart, or None where this machine has none: ours, a Go module's, or $SLIPWAY_CHARTS/NAME."""
+    """The folder of the add-on's chart (ours, $SLIPWAY_CHARTS/NAME, or a Go module's); None where there is none."""
     source = addon.facts["source"]
     if "chart_path" in source:
         return ROOT / source["chart_path"]
@@ -152,3 +191,13 @@ def pod_specs(objects):
         else:
             continue
         yield item["kind"], item["metadata"]["name"], item["metadata"].get("namespace"), found
+
+
+ADDONS = addons()
+# Add-ons whose objects can all be seen here. What an absent chart makes is not judged; test_manifests.py says which.
+VISIBLE = [name for name, addon in ADDONS.items() if not by_chart(addon) or has_chart(addon)]
+
+
+def objects_of(name, rendered):
+    """Everything that a visible add-on brings; `rendered` is the fixture that keeps rendered charts."""
+    return list(own_manifests(ADDONS[name])) + (rendered(name) if by_chart(ADDONS[name]) else [])

@@ -1,4 +1,5 @@
 """A real kube-apiserver takes what we render, field by field: server-side dry run with strict validation."""
+
 import copy
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 import render
 from conftest import with_namespace
 
-# Kinds that no public definition exists for, or that this machine may lack; each with its reason. Everything else must be known.
+# Kinds without a public definition, or whose definition this machine may lack. Everything else must be known.
 NOT_VALIDATED = {
     "eks.amazonaws.com/v1/NodeClass": "EKS Auto Mode's definition is not public",
     "opensearch.org/v1/OpensearchUser": "definition only in the operator's chart: set SLIPWAY_CHARTS",
@@ -16,9 +17,20 @@ NOT_VALIDATED = {
 OPTIONAL_GROUPS = {"opensearch.org": "definitions: set SLIPWAY_CRDS or SLIPWAY_CHARTS"}
 
 ALL_POOLS = {
-    "general-purpose": {"cpu": "64"}, "graviton": {"cpu": "64"}, "gpu": {"cpu": "96", "nvidia.com/gpu": "8"},
+    "general-purpose": {"cpu": "64"},
+    "graviton": {"cpu": "64"},
+    "gpu": {"cpu": "96", "nvidia.com/gpu": "8"},
     "neuron": {"cpu": "96", "aws.amazon.com/neuron": "8"},
-    **{pool: {"nodes": 2} for pool in ("gpu-p5-48xlarge", "gpu-p5e-48xlarge", "gpu-p5en-48xlarge", "gpu-p6-b200-48xlarge", "gpu-p6-b300-48xlarge")},
+    **{
+        pool: {"nodes": 2}
+        for pool in (
+            "gpu-p5-48xlarge",
+            "gpu-p5e-48xlarge",
+            "gpu-p5en-48xlarge",
+            "gpu-p6-b200-48xlarge",
+            "gpu-p6-b300-48xlarge",
+        )
+    },
 }
 POOL_SETS = {"usual": {name: ALL_POOLS[name] for name in ("general-purpose", "gpu")}, "all": ALL_POOLS}
 
@@ -33,7 +45,12 @@ def accepted(cluster, objects, namespace="default"):
     refusals = cluster.refusals(known) if known else []
     assert not refusals, "\n".join(refusals)
     if unknown:
-        pytest.skip("accepted, but not validated: " + "; ".join(f"{kind} ({NOT_VALIDATED.get(kind) or OPTIONAL_GROUPS[kind.split('/')[0]]})" for kind in sorted(unknown)))
+        pytest.skip(
+            "accepted, but not validated: "
+            + "; ".join(
+                f"{kind} ({NOT_VALIDATED.get(kind) or OPTIONAL_GROUPS[kind.split('/')[0]]})" for kind in sorted(unknown)
+            )
+        )
 
 
 def pools(scratch, **changes):
@@ -47,12 +64,26 @@ def test_node_pools_are_accepted(cluster, scratch, limits, family, topology):
     accepted(cluster, pools(scratch, node_limits=POOL_SETS[limits], ami_family=family, topology=topology))
 
 
-@pytest.mark.parametrize("soci,store,block,tags", [(True, False, "", {}), (False, True, "cr-0a1b2c", {}), (False, False, "", {"purpose": "inference"})])
+@pytest.mark.parametrize(
+    "soci,store,block,tags",
+    [(True, False, "", {}), (False, True, "cr-0a1b2c", {}), (False, False, "", {"purpose": "inference"})],
+)
 @pytest.mark.parametrize("family", ["bottlerocket", "al2023"])
 def test_node_pools_with_reservations_and_disks_are_accepted(cluster, scratch, family, soci, store, block, tags):
-    accepted(cluster, pools(scratch, node_limits=ALL_POOLS, ami_family=family, enable_soci_snapshotter=soci, soci_snapshotter_use_instance_store=store,
-                            capacity_block_reservation_id=block, capacity_reservation_tags=tags, max_user_namespaces=16384,
-                            bottlerocket_data_disk_snapshot_id="snap-0a1b"))
+    accepted(
+        cluster,
+        pools(
+            scratch,
+            node_limits=ALL_POOLS,
+            ami_family=family,
+            enable_soci_snapshotter=soci,
+            soci_snapshotter_use_instance_store=store,
+            capacity_block_reservation_id=block,
+            capacity_reservation_tags=tags,
+            max_user_namespaces=16384,
+            bottlerocket_data_disk_snapshot_id="snap-0a1b",
+        ),
+    )
 
 
 def test_auto_mode_pools_are_accepted(cluster, scratch):

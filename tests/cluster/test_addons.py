@@ -1,0 +1,180 @@
+"""The facts of every add-on and where its pods run. No API server needed."""
+
+import pytest
+import yaml
+
+import render
+from render import ADDONS, VISIBLE, objects_of
+
+KEYS = set(
+    "name title meaning version newest_known source namespace pod_security wave enabled_by not_with_auto_mode runs_on"
+    " health crds licence notes".split()
+)
+LEVELS = {"privileged", "baseline", "restricted"}
+
+
+@pytest.mark.parametrize("name", ADDONS)
+def test_addon_file_has_the_documented_form(name):
+    facts = ADDONS[name].facts
+    assert set(facts) == KEYS
+    assert facts["name"] == name
+    assert set(facts["newest_known"]) == {"version", "date"}
+    source = set(facts["source"])
+    assert source in ({"chart", "repository"}, {"chart_path"}, {"manifests"})
+    assert facts["pod_security"]["enforce"] in LEVELS
+    assert facts["pod_security"]["enforce"] == "restricted" or facts["pod_security"]["reason"]
+    enabled = facts["enabled_by"]
+    assert set(enabled) in ({"always"}, {"variable"}, {"addon_variable", "when", "needed_by"})
+    assert set(enabled.get("needed_by", [])) <= set(ADDONS)
+    assert facts["runs_on"] in ("core", "general-purpose", "every-node", "accelerators")
+    assert isinstance(facts["wave"], int) and isinstance(facts["not_with_auto_mode"], bool)
+    assert all({"kind", "name"} <= set(check) <= {"kind", "name", "namespace"} for check in facts["health"])
+    assert facts["health"], "an installer must know when it may go on"
+
+
+def test_waves_keep_the_bring_up_order():
+    wave = {name: addon.facts["wave"] for name, addon in ADDONS.items()}
+    assert all(wave[name] == 0 for name in wave if name.endswith("-crds") or name == "karpenter-crd")
+    assert (
+        wave["karpenter-crd"]
+        < wave["karpenter"]
+        < wave["node-pools"]
+        < wave["aws-load-balancer-controller"]
+        < wave["storage-class"]
+    )
+    assert wave["opensearch-operator"] < wave["opensearch"] < wave["fluent-bit"]
+    assert wave["envoy-gateway"] < wave["aibrix"]
+    # Nothing that runs on Karpenter's nodes comes before there are pools to run on.
+    assert all(
+        wave[name] > wave["node-pools"]
+        for name, addon in ADDONS.items()
+        if addon.facts["runs_on"] != "core" and wave[name] != 0
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in VISIBLE if render.by_chart(ADDONS[name])])
+def test_health_names_objects_that_the_chart_makes(name, rendered):
+    made = {(item["kind"], item["metadata"]["name"]) for item in objects_of(name, rendered)}
+    for check in ADDONS[name].facts["health"]:
+        if check["kind"] in ("Deployment", "DaemonSet", "NodePool", "StorageClass", "APIService"):
+            assert (check["kind"], check["name"]) in made
+
+
+@pytest.mark.parametrize("name", ADDONS)
+def test_placeholders_are_outputs_or_variables(name):
+    for file in ADDONS[name].folder.rglob("*.yaml"):
+        assert render.placeholders(file.read_text()) <= set(render.EXAMPLE), file
+
+
+def tolerates_core(spec):
+    return any(
+        toleration.get("operator") == "Exists"
+        and not toleration.get("key")
+        or toleration.get("key") == "CriticalAddonsOnly"
+        for toleration in spec.get("tolerations") or []
+    )
+
+
+def required_terms(spec):
+    affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ) or {}
+    terms = affinity.get("nodeSelectorTerms") or []
+    return [item for item in terms[0].get("matchExpressions", [])] if len(terms) == 1 else []
+
+
+def selects(spec, key, value):
+    if (spec.get("nodeSelector") or {}).get(key) == value:
+        return True
+    return any(
+        term["key"] == key and term["operator"] == "In" and term["values"] == [value] for term in required_terms(spec)
+    )
+
+
+# Pods that a chart gives no way to place; each stays off core nodes by their taint and off Graviton by its own.
+UNPLACED = {
+    ("aibrix", "aibrix-redis-master"): "the chart has no placement for it",
+    ("aibrix", "aibrix-gateway-plugins"): "the chart fixes its affinity",
+}
+
+
+@pytest.mark.parametrize("name", VISIBLE)
+def test_pods_run_where_runs_on_says(name, rendered):
+    where = ADDONS[name].facts["runs_on"]
+    for kind, pod, _, spec in render.pod_specs(objects_of(name, rendered)):
+        if (name, pod) in UNPLACED:
+            assert not tolerates_core(spec)
+            continue
+        if kind == "DaemonSet" and where not in ("accelerators",):
+            assert any(
+                toleration.get("operator") == "Exists" and "key" not in toleration for toleration in spec["tolerations"]
+            ), f"{pod} misses tainted nodes"
+            continue
+        assert selects(spec, "kubernetes.io/arch", "amd64") or kind == "DaemonSet", f"{pod} names no processor"
+        if where == "core":
+            assert tolerates_core(spec), f"{pod} cannot run on core nodes"
+            assert {"key": "karpenter.sh/nodepool", "operator": "DoesNotExist"} in required_terms(
+                spec
+            ), f"{pod} may land on Karpenter's nodes"
+        elif where == "general-purpose" or kind in ("Deployment", "Job"):
+            assert selects(spec, "slipway.dev/pool", "general-purpose"), f"{pod} may land anywhere"
+            assert not tolerates_core(spec), f"{pod} may land on core nodes"
+        elif where == "accelerators":
+            assert (
+                not tolerates_core(spec) or (spec["nodeSelector"] or {}).get("karpenter.sh/registered") == "true"
+            ), f"{pod} may land on core nodes"
+            assert (spec["nodeSelector"] or {}).get(
+                "slipway.dev/accelerator"
+            ) or name == "efa-device-plugin", f"{pod} is not bound to accelerators"
+
+
+def settings(value, key):
+    """Every value under `key` anywhere in a chart's values."""
+    if isinstance(value, dict):
+        if key in value:
+            yield value[key]
+        for inner in value.values():
+            yield from settings(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from settings(inner, key)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, addon in ADDONS.items()
+        if "chart" in addon.facts["source"] and not name.endswith(("-crd", "-crds"))
+    ],
+)
+def test_values_place_pods_where_runs_on_says(name):
+    """The same without the chart: what our values ask for."""
+    values = yaml.safe_load(render.fill((ADDONS[name].folder / "values.yaml").read_text()))
+    selectors, tolerations = list(settings(values, "nodeSelector")), [
+        entry for listed in settings(values, "tolerations") for entry in listed
+    ]
+    terms = [
+        term for affinity in settings(values, "affinity") if affinity for term in required_terms({"affinity": affinity})
+    ]
+    core = any(entry.get("key") == "CriticalAddonsOnly" for entry in tolerations)
+    where = ADDONS[name].facts["runs_on"]
+    if where == "core":
+        assert core and {"key": "karpenter.sh/nodepool", "operator": "DoesNotExist"} in terms
+    elif where == "general-purpose":
+        chosen = [selector.get("slipway.dev/pool") for selector in selectors] + [
+            term["values"][0] for term in terms if term["key"] == "slipway.dev/pool"
+        ]
+        assert chosen and set(chosen) == {"general-purpose"} and not core
+    elif where == "every-node":
+        assert {"operator": "Exists"} in tolerations
+    else:
+        assert not core and all("kubernetes.io/arch" in selector for selector in selectors)
+        assert {entry["key"] for entry in tolerations} & {"nvidia.com/gpu", "aws.amazon.com/neuron"}
+
+
+def test_only_critical_addons_run_on_core_nodes():
+    charts = {
+        name for name, addon in ADDONS.items() if addon.facts["runs_on"] == "core" and "chart" in addon.facts["source"]
+    }
+    assert charts == {"karpenter", "karpenter-crd", "aws-load-balancer-controller", "ebs-csi-driver"}
