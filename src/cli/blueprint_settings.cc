@@ -36,7 +36,6 @@ base::Result<domain::Blueprint> read_blueprint_file(const std::string& file, Win
 
 base::Result<void> apply_environment(domain::Blueprint& blueprint, Winners& winners) {
   for (const codec::Variable& variable : codec::blueprint_variables()) {
-    if ((variable.targets & codec::kLocal) == 0) continue;
     const std::string name = codec::environment_name(variable);
     const auto value = environment_variable(name);
     if (!value) continue;
@@ -65,7 +64,7 @@ base::Result<void> apply_flags(domain::Blueprint& blueprint, const std::vector<s
 
 base::Result<LoadedBlueprint> load_blueprint(const BlueprintSources& sources) {
   Winners winners;
-  LoadedBlueprint loaded;
+  LoadedBlueprint loaded{.blueprint = codec::default_blueprint(), .settings = {}};
   if (!sources.file.empty()) {
     SLIPWAY_TRY(loaded.blueprint, read_blueprint_file(sources.file, winners));
   }

@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <optional>
 
 #include "base/check.h"
+#include "codec/cluster_settings.h"
 #include "codec/suggest.h"
 #include "codec/tfvars.h"
+#include "codec/tfvars_convert.h"
 
 namespace slipway::codec {
 namespace {
@@ -20,30 +21,6 @@ using domain::Blueprint, domain::Target;
 constexpr std::size_t kMaxName = 40;
 constexpr std::size_t kMaxModels = 64;
 constexpr std::string_view kTargets[] = {"local", "kubernetes", "eks"};  // by domain::Target's order
-
-// Terraform's own conversions between scalars: "true" is a truth value, "4" a number, 1.34 a text.
-std::optional<std::string> as_text(const TfValue& v) {
-  if (const auto* s = std::get_if<std::string>(&v.value)) return *s;
-  if (const auto* i = std::get_if<std::int64_t>(&v.value)) return std::to_string(*i);
-  if (const auto* d = std::get_if<double>(&v.value)) return fmt::format("{}", *d);
-  if (const auto* b = std::get_if<bool>(&v.value)) return *b ? "true" : "false";
-  return {};
-}
-std::optional<bool> as_boolean(const TfValue& v) {
-  if (const auto* b = std::get_if<bool>(&v.value)) return *b;
-  const auto* s = std::get_if<std::string>(&v.value);
-  if (s && (*s == "true" || *s == "false")) return *s == "true";
-  return {};
-}
-std::optional<std::int64_t> as_integer(const TfValue& v) {
-  if (const auto* i = std::get_if<std::int64_t>(&v.value)) return *i;
-  const auto* s = std::get_if<std::string>(&v.value);
-  if (!s || s->empty()) return {};
-  std::int64_t out = 0;
-  const auto [end, error] = std::from_chars(s->data(), s->data() + s->size(), out);
-  if (error != std::errc() || end != s->data() + s->size()) return {};
-  return out;
-}
 
 template <class Test>
 bool all_entries(const TfValue& v, Test test) {
@@ -60,11 +37,12 @@ bool is_of(VariableType type, const TfValue& v) {
       return as_boolean(v).has_value();
     case VariableType::integer:
       return as_integer(v).has_value();
-    case VariableType::text_list: {
-      const auto* list = std::get_if<TfList>(&v.value);
-      return list &&
-             std::ranges::all_of(*list, [](const TfValue& item) { return as_text(item).has_value(); });
-    }
+    case VariableType::number:
+      return as_number(v).has_value();
+    case VariableType::text_list:
+      return as_texts(v).has_value();
+    case VariableType::integer_map:
+      return all_entries(v, as_integer);
     case VariableType::boolean_map:
       return all_entries(v, as_boolean);
     case VariableType::text_map:
@@ -162,16 +140,13 @@ Result<void> set_target(Blueprint& out, const TfValue& v, const Source& source) 
 }
 
 Result<void> set_models(Blueprint& out, const TfValue& v, const Source& source) {
-  const auto& list = std::get<TfList>(v.value);
-  if (list.size() > kMaxModels)
-    return error_at(ErrorCode::bad_value, source, v.place,
-                    fmt::format("'models' names {} models; at most {} are allowed", list.size(), kMaxModels));
-  out.models.clear();
-  for (const TfValue& item : list) {
-    out.models.push_back(*as_text(item));
-    if (out.models.back().empty())
-      return error_at(ErrorCode::bad_value, source, item.place, "'models' has an empty name");
-  }
+  out.models = *as_texts(v);
+  if (out.models.size() > kMaxModels)
+    return error_at(
+        ErrorCode::bad_value, source, v.place,
+        fmt::format("'models' names {} models; at most {} are allowed", out.models.size(), kMaxModels));
+  if (std::ranges::any_of(out.models, &std::string::empty))
+    return error_at(ErrorCode::bad_value, source, v.place, "'models' has an empty name");
   return {};
 }
 
@@ -180,7 +155,7 @@ Result<void> assign(Blueprint& out, const Variable& variable, const TfValue& v, 
   if (variable.name == "target") return set_target(out, v, source);
   if (variable.name == "models") return set_models(out, v, source);
   const Setting* setting = find_setting(variable.name);
-  if (!setting) return {};
+  if (!setting) return set_cluster_variable(out.cluster, variable, v, source);
   return setting->text ? set_text(out, *setting, v, source) : set_number(out, *setting, v, source);
 }
 
@@ -190,7 +165,7 @@ Error unknown_variable(const Source& source, Place place, std::string_view name)
   return error_at(ErrorCode::unknown_key, source, place,
                   fmt::format("there is no variable '{}'{}", name.substr(0, 80), did_you_mean(name, known)),
                   name.size())
-      .with_next("Use the suggested name, or remove the line; docs/blueprint-local.md lists all variables.");
+      .with_next("Use the suggested name, or remove the line; docs/blueprint.md lists all variables.");
 }
 
 std::string quote(std::string_view text) {
@@ -204,37 +179,49 @@ std::string quote(std::string_view text) {
 
 // The environment's and flags' text as the value it stands for.
 Result<TfValue> value_of(const Variable& variable, std::string_view text, std::string_view origin) {
+  if (variable.type == VariableType::any)
+    return Error(ErrorCode::usage,
+                 fmt::format("'{}' can only be set in a file, not by {}", variable.name, origin));
   TfValue out;
-  if (variable.type != VariableType::text_list) {
-    out.value = std::string(text);
-  } else {
-    TfList list;
-    while (!text.empty()) {
-      const std::size_t comma = text.find(',');
-      TfValue item;
-      item.value = std::string(text.substr(0, comma));
-      list.push_back(std::move(item));
-      text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
-    }
-    out.value = std::move(list);
-  }
+  out.value = std::string(text);
   SLIPWAY_RETURN_IF_ERROR(check_type(variable, out, Source{origin, {}}));
   return out;
 }
 
 void note_other_targets(Blueprint& out, const std::vector<const Variable*>& cluster_only) {
-  if (out.target != Target::local || cluster_only.empty()) return;
+  if (out.target != Target::local) return;
+  out.warnings.clear();  // they are about a cluster
+  if (cluster_only.empty()) return;
   std::string names;
   for (const Variable* v : cluster_only) names += fmt::format("{}{}", names.empty() ? "" : ", ", v->name);
   out.notes.push_back(fmt::format("accepted, but only read by a cluster's targets: {}", names));
 }
 
+bool is_default(const Variable& variable, const TfValue& value) {
+  const auto written = parse_tfvars({variable.name, fmt::format("default = {}", variable.default_text)});
+  SLIPWAY_CHECK(written.has_value());
+  if (variable.type == VariableType::text) return as_text(written->front().value) == as_text(value);
+  return to_json(written->front().value) == to_json(value);
+}
+
+void warn_if_not_honoured(Blueprint& out, const Variable& variable, const TfValue& value) {
+  if (variable.instead.empty() || is_default(variable, value)) return;
+  out.warnings.push_back(fmt::format("{}:{}: '{}' has no effect: {}", out.source, value.name_place.line,
+                                     variable.name, variable.instead));
+}
+
 }  // namespace
 
 std::string_view type_words(VariableType type) {
-  static constexpr std::string_view kWords[] = {
-      "text",           "true or false", "a whole number", "a list of texts", "a map of true and false",
-      "a map of texts", "anything"};
+  static constexpr std::string_view kWords[] = {"text",
+                                                "true or false",
+                                                "a whole number",
+                                                "a number",
+                                                "a list of texts",
+                                                "a map of true and false",
+                                                "a map of whole numbers",
+                                                "a map of texts",
+                                                "anything"};
   return kWords[static_cast<std::size_t>(type)];
 }
 
@@ -244,9 +231,15 @@ std::string environment_name(const Variable& variable) {
   return out;
 }
 
+Blueprint default_blueprint() {
+  Blueprint out;
+  out.cluster = default_cluster();
+  return out;
+}
+
 Result<Blueprint> parse_blueprint(const Source& source) {
   SLIPWAY_TRY(const TfObject file, parse_tfvars(source));
-  Blueprint out;
+  Blueprint out = default_blueprint();
   out.source = source.name;
   bool names_target = false;
   std::vector<const Variable*> cluster_only;
@@ -259,6 +252,7 @@ Result<Blueprint> parse_blueprint(const Source& source) {
     out.origins[name] = fmt::format("{}:{}", source.name, value.name_place.line);
     names_target |= name == "target";
     if (!(variable->targets & kLocal)) cluster_only.push_back(variable);
+    warn_if_not_honoured(out, *variable, value);
   }
   if (!names_target && !cluster_only.empty()) {
     out.target = Target::eks;
@@ -305,15 +299,25 @@ Result<void> require_local(const Blueprint& blueprint) {
           "file.");
 }
 
+std::string_view readers_words(const Variable& variable) {
+  switch (variable.targets & kEverywhere) {
+    case kEverywhere:
+      return "every target";
+    case kLocal:
+      return "local";
+    case kClusters:
+      return "kubernetes, eks";
+    default:
+      return "eks";
+  }
+}
+
 std::string blueprint_markdown() {
   std::string out = "| variable | type | default | read by | meaning |\n|---|---|---|---|---|\n";
   for (const Variable& v : blueprint_variables()) {
-    const std::string_view readers = v.targets == kEverywhere ? "every target"
-                                     : v.targets == kLocal    ? "local"
-                                     : v.targets == kClusters ? "kubernetes, eks"
-                                                              : "eks";
-    out += fmt::format("| `{}` | {} | `{}` | {} | {} |\n", v.name, type_words(v.type), v.default_text,
-                       readers, v.meaning);
+    out += fmt::format("| `{}` | {} | `{}` | {} | {}{} |\n", v.name, type_words(v.type), v.default_text,
+                       v.instead.empty() ? readers_words(v) : "nobody", v.meaning,
+                       v.instead.empty() ? "" : fmt::format(". *Has no effect: {}.*", v.instead));
   }
   return out;
 }

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "codec/cluster_settings.h"
 #include "codec/reference_files.h"
 
 namespace slipway::codec {
@@ -84,7 +85,12 @@ TEST(Blueprint, MistakesAreNamedWithTheirPlace) {
       {"gateway_port = 70000\n", ErrorCode::bad_value, "it must be 0 to 65535"},
       {"enable_aibrix_stack = 3\n", ErrorCode::wrong_type, "must be true or false, not a number"},
       {"enable_cluster_addons = {a = 1}\n", ErrorCode::wrong_type, "a map of true and false"},
-      {"models = \"a\"\n", ErrorCode::wrong_type, "a list of texts"},
+      {"models = {a = 1}\n", ErrorCode::wrong_type, "a list of texts"},
+      {"node_limits = {gpus = 1}\n", ErrorCode::unknown_key, "did you mean 'gpu'?"},
+      {"availability_zones_count = 9\n", ErrorCode::bad_value, "it must be 2 to 6"},
+      {"topology = \"spred\"\n", ErrorCode::bad_value, "did you mean 'spread'?"},
+      {"eks_cluster_version = \"latest\"\n", ErrorCode::bad_value, "a minor version"},
+      {"monthly_budget_usd = -1\n", ErrorCode::bad_value, "more than 0"},
       {"models = [\"\"]\n", ErrorCode::bad_value, "an empty name"},
       {"name = \"../x\"\n", ErrorCode::bad_value, "a-z, 0-9 and '-'"},
       {"gateway_host = \"\"\n", ErrorCode::bad_value, "an address to listen on"},
@@ -110,6 +116,35 @@ TEST(Blueprint, FlagsAndEnvironmentSetTheSameVariables) {
   const auto bad = set_variable(b, "gateway_port", "x", "SLIPWAY_GATEWAY_PORT");
   EXPECT_THAT(bad.error().message(), HasSubstr("must be a whole number, not text (SLIPWAY_GATEWAY_PORT)"));
   EXPECT_EQ(set_variable(b, "nmae", "x", "--nmae").error().code(), ErrorCode::unknown_key);
+}
+
+TEST(Blueprint, AClustersVariablesAreReadOverTheTablesDefaults) {
+  const auto b = read(
+      "target = \"eks\"\nname = \"x\"\nallowed_inbound_cidrs = \"203.0.113.0/24\"\nnode_limits = {gpu = 4}\n"
+      "enable_cluster_addons = {metrics-server = true}\nmonthly_budget_usd = 900\n");
+  ASSERT_TRUE(b.has_value()) << b.error().to_string();
+  const domain::Cluster& c = b->cluster;
+  EXPECT_THAT(c.allowed_inbound_cidrs, testing::ElementsAre("203.0.113.0/24"));
+  EXPECT_EQ(c.node_limits.at("gpu"), 4);
+  EXPECT_EQ(c.node_limits.at("cpu"), 512);
+  EXPECT_TRUE(c.eks_addons.at("metrics-server"));
+  EXPECT_TRUE(c.eks_addons.at("coredns"));
+  EXPECT_EQ(c.zones, 4);
+  EXPECT_TRUE(c.single_nat_gateway());
+  EXPECT_EQ(c.terraform.at("allowed_inbound_cidrs"), "[\"203.0.113.0/24\"]");
+  EXPECT_EQ(c.terraform.at("monthly_budget_usd"), "900.0");
+  EXPECT_FALSE(c.terraform.contains("node_limits"));
+  const std::string variables = terraform_variables(*b, "1.35");
+  EXPECT_THAT(variables, HasSubstr("\"eks_cluster_version\": \"1.35\""));
+  EXPECT_THAT(variables, HasSubstr("\"name\": \"x\""));
+}
+
+TEST(Blueprint, AVariableThatIsNotHonouredIsAWarningWithWhatToUse) {
+  const auto b =
+      read("target = \"eks\"\nenable_istio = true\nenable_redis = false\nkarpenter_version = \"1.14.0\"\n");
+  ASSERT_TRUE(b.has_value());
+  ASSERT_EQ(b->warnings.size(), 1u);  // the others are at their defaults
+  EXPECT_THAT(b->warnings[0], HasSubstr("env.tfvars:2: 'enable_istio' has no effect: "));
 }
 
 TEST(Blueprint, NullMeansTheDefault) {

@@ -7,13 +7,16 @@
 #include <set>
 
 #include "base/check.h"
+#include "codec/platform_files.h"
 #include "codec/suggest.h"
+#include "codec/yaml_fields.h"
 #include "codec/yaml_tree.h"
 
 namespace slipway::codec {
 namespace {
 
 using base::Error, base::ErrorCode, base::Result;
+using Fields = YamlFields;
 using domain::CatalogEntry, domain::ModelFile, domain::ModelTask;
 
 constexpr std::uint64_t kMaxBytes = 1ull << 44;
@@ -31,79 +34,6 @@ std::string lower(std::string_view text) {
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return out;
 }
-
-// One map of the file, with typed access to its keys.
-class Fields {
- public:
-  Fields(const YamlNode& map, const Source& source) : map_(map), source_(source) {}
-
-  Result<void> only(std::span<const std::string_view> known) const {
-    if (map_.kind != YamlNode::Kind::map) return wrong(map_, "an entry", "a map");
-    for (const YamlNode::Entry& entry : map_.entries)
-      if (std::ranges::find(known, entry.key) == known.end())
-        return error_at(ErrorCode::unknown_key, source_, entry.key_place,
-                        fmt::format("the key '{}' is not known{}", entry.key.substr(0, 80),
-                                    did_you_mean(entry.key, known)),
-                        entry.key.size());
-    return {};
-  }
-
-  Result<std::string> text(std::string_view key, bool required) const {
-    const YamlNode* n = map_.find(key);
-    if (!n || n->is_null()) {
-      if (!required) return std::string();
-      return error_at(ErrorCode::missing_key, source_, map_.place,
-                      fmt::format("the key '{}' is missing", key));
-    }
-    if (n->kind != YamlNode::Kind::scalar) return wrong(*n, key, "text");
-    return n->text;
-  }
-
-  Result<std::uint64_t> number(std::string_view key, std::uint64_t most) const {
-    const YamlNode* n = map_.find(key);
-    if (!n || n->is_null()) return std::uint64_t{0};
-    const auto value = yaml_integer(*n);
-    if (!value) return wrong(*n, key, "a whole number");
-    if (*value < 0 || static_cast<std::uint64_t>(*value) > most)
-      return bad(*n, fmt::format("'{}' must be 0 to {}", key, most));
-    return static_cast<std::uint64_t>(*value);
-  }
-
-  Result<bool> truth(std::string_view key) const {
-    const YamlNode* n = map_.find(key);
-    if (!n || n->is_null()) return false;
-    const auto value = yaml_bool(*n);
-    if (!value) return wrong(*n, key, "true or false");
-    return *value;
-  }
-
-  Result<std::vector<std::string>> texts(std::string_view key) const {
-    std::vector<std::string> out;
-    const YamlNode* n = map_.find(key);
-    if (!n || n->is_null()) return out;
-    if (n->kind != YamlNode::Kind::list) return wrong(*n, key, "a list");
-    for (const YamlNode& item : n->items) {
-      if (item.kind != YamlNode::Kind::scalar) return wrong(item, key, "text");
-      out.push_back(item.text);
-    }
-    return out;
-  }
-
-  const YamlNode* node(std::string_view key) const { return map_.find(key); }
-  const YamlNode& map() const { return map_; }
-  Error bad(const YamlNode& n, std::string message) const {
-    return error_at(ErrorCode::bad_value, source_, n.place, std::move(message),
-                    std::max<std::size_t>(n.text.size(), 1));
-  }
-  Error wrong(const YamlNode& n, std::string_view key, std::string_view wanted) const {
-    return error_at(ErrorCode::wrong_type, source_, n.place,
-                    fmt::format("'{}' must be {}, not {}", key, wanted, yaml_words(n)));
-  }
-
- private:
-  const YamlNode& map_;
-  const Source& source_;
-};
 
 bool is_digest(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
@@ -237,7 +167,7 @@ void Catalog::merge(Catalog over) {
 
 const Catalog& built_in_catalog() {
   static const Catalog catalog = [] {
-    auto parsed = parse_catalog({"the built-in catalogue", built_in_catalog_text()});
+    auto parsed = parse_catalog({"the built-in catalogue", platform_file("catalog/models.yaml")});
     SLIPWAY_CHECK(parsed.has_value());
     return *std::move(parsed);
   }();

@@ -37,7 +37,6 @@ struct Catalog {
 base::Result<Catalog> parse_catalog(const Source& source);
 // Parsed once, at first use; a broken built-in catalogue is a programmer error (CHECK), and a test reads it.
 const Catalog& built_in_catalog();
-std::string_view built_in_catalog_text();
 
 std::string_view to_string(domain::ModelTask task);
 

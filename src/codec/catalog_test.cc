@@ -1,4 +1,5 @@
 #include "codec/catalog.h"
+#include "codec/platform_files.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,7 +15,7 @@ using base::ErrorCode;
 using testing::HasSubstr;
 
 TEST(Catalog, TheBuiltInOneIsWholeAndSane) {
-  const auto parsed = parse_catalog({"models.yaml", built_in_catalog_text()});
+  const auto parsed = parse_catalog({"models.yaml", platform_file("catalog/models.yaml")});
   ASSERT_TRUE(parsed.has_value()) << parsed.error().to_string();
   EXPECT_GE(parsed->models.size(), 20u);
   for (const auto& entry : parsed->models) {

@@ -22,7 +22,7 @@ void expect_generated(const std::string& name, const std::string& body) {
 }
 
 TEST(GeneratedDocs, BlueprintVariables) {
-  expect_generated("blueprint-local.md", blueprint_markdown());
+  expect_generated("blueprint.md", blueprint_markdown());
 }
 TEST(GeneratedDocs, ValuesKeys) {
   expect_generated("values.md", values_markdown());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "codec/quantity.h"
 #include "codec/suggest.h"
 #include "codec/values_schema.h"
 #include "codec/yaml_tree.h"
@@ -143,6 +144,25 @@ int tensor_parallel(const ModelSpec& spec) {
   return n && *n >= 1 && *n <= 1'024 ? static_cast<int>(*n) : 1;
 }
 
+// What a pod asks for beside its devices; `part` is the accelerator's own block of resources.
+Result<void> read_requests(const Reader& r, ModelSpec& spec) {
+  const std::string part = fmt::format("{}resources.{}.requests", kDeployment, to_string(spec.accelerator));
+  const YamlNode* map = r.node(part);
+  if (!map) return {};
+  if (const YamlNode* n = map->find("cpu"); n && !n->is_null()) {
+    const auto milli = quantity_milli(n->text);
+    if (!milli || *milli > 10'000'000)
+      return r.bad(*n, "'cpu' must be a number of processors, such as 4 or 500m");
+    spec.cpu_request_m = static_cast<int>(*milli);
+  }
+  if (const YamlNode* n = map->find("memory"); n && !n->is_null()) {
+    const auto bytes = quantity(n->text);
+    if (!bytes) return r.bad(*n, "'memory' must be an amount of memory, such as 60G or 32Gi");
+    spec.memory_request_mib = *bytes >> 20;
+  }
+  return {};
+}
+
 Result<void> read_devices(const Reader& r, ModelSpec& spec) {
   if (spec.accelerator == Accelerator::graviton || spec.accelerator == Accelerator::cpu) return {};
   const bool gpu = spec.accelerator == Accelerator::gpu;
@@ -210,6 +230,7 @@ Result<ModelSpec> parse_values(const Source& source) {
   SLIPWAY_TRY(spec.parameters, r.free_map("modelParameters"));
   SLIPWAY_TRY(spec.environment, r.free_map("inference.modelServer.env"));
   SLIPWAY_RETURN_IF_ERROR(read_devices(r, spec));
+  SLIPWAY_RETURN_IF_ERROR(read_requests(r, spec));
   return spec;
 }
 

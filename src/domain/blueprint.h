@@ -6,11 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "domain/cluster.h"
+
 namespace slipway::domain {
 
 enum class Target { local, kubernetes, eks };
 
-// Settings that the local target reads. The one table of variables (codec/blueprint) names, defaults and
+// One environment as its file describes it. The one table of variables (codec/blueprint) names, defaults and
 // explains them.
 struct Blueprint {
   std::string source;          // the file, or empty for defaults
@@ -25,7 +27,8 @@ struct Blueprint {
   int drain_timeout_s = 30;
   std::string catalog_dir;  // folder with further catalogue files (*.yaml); empty = only the built-in one
   std::vector<std::string>
-      models;  // values files or catalogue names deployed by `up`; empty = the embedded model
+      models;       // values files or catalogue names deployed by `up`; empty = the embedded model
+  Cluster cluster;  // what only a cluster's targets read
   // Where each variable that is not a default was set: "env.tfvars:3", "SLIPWAY_GATEWAY_PORT", "--port".
   std::map<std::string, std::string> origins;
   std::vector<std::string> notes;     // variables of other targets, accepted silently

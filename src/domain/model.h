@@ -45,6 +45,8 @@ struct ModelSpec {
   int min_replicas = 1;
   int max_replicas = 2;
   int accelerators_per_replica = 0;  // GPUs or Neuron devices the file asks for
+  int cpu_request_m = 0;             // thousandths of a processor a pod asks for; 0 = the file says nothing
+  std::int64_t memory_request_mib = 0;  // 0 = the file says nothing
   std::string instance_type;
   std::map<std::string, Parameter> parameters;   // modelParameters, keys as written (camelCase)
   std::map<std::string, Parameter> environment;  // inference.modelServer.env
