@@ -129,6 +129,34 @@ def test_pods_run_where_runs_on_says(name, rendered):
             ) or name == "efa-device-plugin", f"{pod} is not bound to accelerators"
 
 
+def cpu_m(quantity):
+    return int(quantity[:-1]) if str(quantity).endswith("m") else int(float(quantity) * 1000)
+
+
+def memory_mib(quantity):
+    for unit, size in (("Gi", 2**30), ("Mi", 2**20), ("M", 10**6)):
+        if str(quantity).endswith(unit):
+            return int(quantity[: -len(unit)]) * size / 2**20
+    raise ValueError(quantity)
+
+
+# Pods that an operator makes from a custom resource of ours: (cpu in thousandths, MiB), as the resource asks.
+MADE_BY_OPERATORS = {"aibrix": (1020, 1088), "kube-prometheus-stack": (550, 2112), "opensearch": (3000, 12288)}
+
+
+@pytest.mark.parametrize("name", [name for name in VISIBLE if ADDONS[name].facts["runs_on"] == "general-purpose"])
+def test_needs_are_what_the_pods_request(name, rendered):
+    cpu, memory = MADE_BY_OPERATORS.get(name, (0, 0))
+    for item in objects_of(name, rendered):
+        if item["kind"] in ("Deployment", "StatefulSet"):
+            for container in item["spec"]["template"]["spec"]["containers"]:
+                requests = (container.get("resources") or {}).get("requests") or {}
+                cpu += item["spec"].get("replicas", 1) * cpu_m(requests.get("cpu", 0))
+                memory += item["spec"].get("replicas", 1) * memory_mib(requests.get("memory", "0Mi"))
+    needs = ADDONS[name].facts.get("needs", {"cpu": "0m", "memory": "0Mi"})
+    assert (cpu_m(needs["cpu"]), memory_mib(needs["memory"])) == (cpu, pytest.approx(memory, abs=1))
+
+
 def settings(value, key):
     """Every value under `key` anywhere in a chart's values."""
     if isinstance(value, dict):
