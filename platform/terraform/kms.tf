@@ -10,10 +10,7 @@ locals {
   autoscaling_role_arn = "arn:${local.partition}:iam::${local.account_id}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
 
   # Roles that make encrypted volumes: EC2 takes a grant on the key in their name.
-  volume_roles = concat(
-    var.enable_eks_auto_mode ? [aws_iam_role.cluster.arn] : [aws_iam_role.karpenter_controller[0].arn],
-    contains(keys(local.pod_identities), "ebs-csi") ? [aws_iam_role.component["ebs-csi"].arn] : [],
-  )
+  volume_roles = var.enable_eks_auto_mode ? [aws_iam_role.cluster.arn] : [aws_iam_role.karpenter_controller[0].arn, aws_iam_role.component["ebs-csi"].arn]
 }
 
 data "aws_iam_policy_document" "key_administration" {

@@ -2,16 +2,13 @@
 # Pod Identity agent of this cluster can hand out.
 
 locals {
-  volumes_needed = lookup(var.enable_cluster_addons, "aws-ebs-csi-driver", false) || var.enable_ai_ml_observability_stack
-
   # component -> service account and either a policy document of ours or a managed policy of AWS for its own add-on.
   pod_identities = merge(
+    # The EBS driver is EKS's add-on or Slipway's chart, and needs the same role either way.
     var.enable_eks_auto_mode ? {} : {
       vpc-cni = { namespace = "kube-system", service_account = "aws-node", managed_policy = "AmazonEKS_CNI_Policy" }
-    },
-    !var.enable_eks_auto_mode && local.volumes_needed ? {
       ebs-csi = { namespace = "kube-system", service_account = "ebs-csi-controller-sa", managed_policy = "service-role/AmazonEBSCSIDriverPolicy" }
-    } : {},
+    },
     !var.enable_eks_auto_mode && var.enable_aws_load_balancer_controller ? {
       lb-controller = { namespace = "kube-system", service_account = "aws-load-balancer-controller", managed_policy = null }
     } : {},

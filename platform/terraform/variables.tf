@@ -100,7 +100,7 @@ variable "access" {
 }
 
 variable "core_node_instance_types" {
-  description = "Instance types of the core node group, all of one processor architecture. It runs CoreDNS, Karpenter and the controllers; models run on Karpenter's nodes."
+  description = "x86 instance types of the core node group. It runs CoreDNS, Karpenter and the controllers; models run on Karpenter's nodes."
   type        = list(string)
   default     = ["m6i.xlarge"]
 
@@ -238,12 +238,6 @@ variable "enable_aws_load_balancer_controller" {
   description = "Make the role of the AWS Load Balancer Controller, which Slipway installs."
   type        = bool
   default     = true
-}
-
-variable "enable_ai_ml_observability_stack" {
-  description = "The logs and metrics stack. It keeps data on volumes, so the EBS CSI driver gets its role even when Slipway, not EKS, installs the driver."
-  type        = bool
-  default     = false
 }
 
 variable "enable_ecr_repository" {

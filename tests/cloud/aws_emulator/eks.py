@@ -76,6 +76,7 @@ class Eks:
         self.router = Router()
         self.lock = threading.RLock()
         self.clusters = {}  # (region, name) -> Cluster
+        self.answered = {}  # (operation, client request token) -> answer
 
     def route(self, request):
         request.operation, self_params = self.router.match(request)
@@ -86,7 +87,14 @@ class Eks:
         if handler is None:
             raise AwsError(501, "NotImplementedException", f"the emulator has no EKS {request.operation}")
         with self.lock:
-            return ok(handler(request.region, **{k: v for k, v in params.items() if k not in ("clientRequestToken", "maxResults", "nextToken")}))
+            # A create that is sent again, because its answer was lost, gets the first one's answer.
+            token = (request.operation, params.get("clientRequestToken")) if request.operation.startswith("Create") else None
+            if token and token[1] and token in self.answered:
+                return ok(self.answered[token])
+            answer = handler(request.region, **{k: v for k, v in params.items() if k not in ("clientRequestToken", "maxResults", "nextToken")})
+            if token and token[1]:
+                self.answered[token] = answer
+            return ok(answer)
 
     # Helpers
 
