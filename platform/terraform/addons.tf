@@ -1,6 +1,6 @@
 # EKS add-ons. The network plugin, kube-proxy and the Pod Identity agent come before nodes, since a node is not Ready without
 # them; CoreDNS and the rest come after, since they need a node to run on. Versions are those that EKS recommends for the
-# cluster's version, so that a raised cluster raises them in the same apply, and before its nodes.
+# cluster's version, so that a raised cluster raises them in the same apply: the first ones before its nodes, the rest after.
 
 locals {
   addon_defaults = {

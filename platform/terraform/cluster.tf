@@ -109,6 +109,7 @@ resource "aws_eks_cluster" "this" {
 
   depends_on = [
     aws_cloudwatch_log_group.cluster,
+    aws_iam_role_policy.auto_mode_tags,
     aws_iam_role_policy_attachment.cluster,
     aws_vpc_security_group_egress_rule.control_plane_to_node,
     aws_vpc_security_group_ingress_rule.control_plane_from_node,

@@ -15,8 +15,9 @@ data "aws_ec2_instance_type" "core" {
 }
 
 locals {
-  # What cannot be changed in place is in the name: the new group is made before the old one goes, and a group that was made
-  # but never written to the state is found again by its name.
+  # What cannot be changed in place is in the name and the key: another instance type makes a second group while the first is
+  # drained. (create_before_destroy would do that too, but it spreads to all that the group depends on, and a security group
+  # or role of a fixed name can then never be replaced.) A group that was made but not written to the state is found by name.
   core_group_name = "core-${substr(sha256(jsonencode([keys(data.aws_ec2_instance_type.core), local.zones])), 0, 8)}"
 }
 
@@ -80,10 +81,10 @@ resource "aws_launch_template" "core" {
 }
 
 resource "aws_eks_node_group" "core" {
-  count = var.enable_eks_auto_mode ? 0 : 1
+  for_each = var.enable_eks_auto_mode ? toset([]) : toset([local.core_group_name])
 
   cluster_name    = aws_eks_cluster.this.name
-  node_group_name = local.core_group_name
+  node_group_name = each.value
   node_role_arn   = aws_iam_role.core_node[0].arn
   subnet_ids      = [for zone in local.zones : aws_subnet.node[zone].id]
   version         = aws_eks_cluster.this.version
@@ -134,8 +135,4 @@ resource "aws_eks_node_group" "core" {
     aws_vpc_security_group_ingress_rule.node_from_control_plane,
     aws_vpc_security_group_ingress_rule.node_from_node,
   ]
-
-  lifecycle {
-    create_before_destroy = true
-  }
 }

@@ -15,7 +15,6 @@ locals {
 }
 
 data "aws_iam_policy_document" "karpenter_controller" {
-  #checkov:skip=CKV_AWS_111:the only write action without a resource limit is none; instance profiles are limited by request and resource tags below
   #checkov:skip=CKV_AWS_356:only Describe, List and Get actions have "*" as resource, AWS offers nothing narrower for them
   count = var.enable_eks_auto_mode ? 0 : 1
 
@@ -263,7 +262,7 @@ data "aws_iam_policy_document" "karpenter_controller" {
   statement {
     sid       = "LookAtInstanceProfiles"
     actions   = ["iam:GetInstanceProfile", "iam:ListInstanceProfiles"]
-    resources = ["arn:${local.partition}:iam::${local.account_id}:instance-profile/*"]
+    resources = ["*"]
   }
 
   statement {

@@ -1,7 +1,6 @@
 """Shared set-up: one emulated AWS a test process, and Terraform with its provider, or a skip that says what is missing."""
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -67,13 +66,11 @@ def workspace(tmp_path, quiet_emulator, plugins):
     return _workspace(tmp_path, quiet_emulator, plugins)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    started = time.monotonic()
-    try:
-        return (yield)
-    finally:
-        item.add_report_section("call", "time", f"{time.monotonic() - started:.0f} s")
+def pytest_collection_modifyitems(items):
+    """All tests that only plan go to one process, so that a plan is made once; those that apply share the other."""
+    for item in items:
+        if "plans" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("plans"))
 
 
 def pytest_report_header():

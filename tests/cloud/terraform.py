@@ -42,11 +42,12 @@ class Terraform:
         self.env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_"))}
         self.env |= {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_INPUT": "0", "AWS_EC2_METADATA_DISABLED": "true"}
 
-    def use_key(self, access_key):
+    def use_key(self, access_key, max_retries=25):
         endpoints = "\n".join(f'    {service} = "{self.endpoint}"' for service in SERVICES)
         (self.folder / "emulator_override.tf").write_text(
             'provider "aws" {\n'
             f'  access_key = "{access_key}"\n  secret_key = "emulated"\n'
+            f"  max_retries = {max_retries}\n"
             "  skip_credentials_validation = true\n  skip_metadata_api_check = true\n  s3_use_path_style = true\n"
             f"  endpoints {{\n{endpoints}\n  }}\n}}\n")
 

@@ -117,6 +117,33 @@ def test_tags_appear_late(quiet_emulator):
     ec2.delete_volume(VolumeId=volume)
 
 
+def test_a_control_planes_log_group_comes_back_once_when_told(quiet_emulator):
+    logs, name = quiet_emulator.client("logs"), "/aws/eks/late/cluster"
+    groups = lambda: [group["logGroupName"] for group in logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]]
+    logs.create_log_group(logGroupName=name)
+    quiet_emulator.faults(log_group_comes_back=True)
+    logs.delete_log_group(logGroupName=name)
+    assert groups() == [name]
+    logs.delete_log_group(logGroupName=name)
+    assert groups() == []
+
+
+def test_a_create_that_is_sent_again_gets_the_first_answer(quiet_emulator, network):
+    quiet_emulator.faults(cluster_polls=0)
+    eks = quiet_emulator.client("eks", "us-east-1")
+    first, second = create(eks, network, clientRequestToken="one"), create(eks, network, clientRequestToken="one")
+    assert first["endpoint"] == second["endpoint"] and eks.list_clusters()["clusters"] == ["c"]
+    eks.delete_cluster(name="c")
+
+
+def test_the_inventory_finds_by_tag(quiet_emulator):
+    sqs = quiet_emulator.client("sqs")
+    url = sqs.create_queue(QueueName="tagged", tags={"slipway.dev/environment": "e"})["QueueUrl"]
+    assert [thing["name"] for thing in quiet_emulator.inventory("slipway.dev/environment=e")["sqs/queue"]] == ["tagged"]
+    sqs.delete_queue(QueueUrl=url)
+    assert quiet_emulator.inventory("slipway.dev/environment=e") == {}
+
+
 def test_quotas_answer_what_was_set(quiet_emulator):
     quotas = quiet_emulator.client("service-quotas")
     assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-DB2E81BA")["Quota"]["Value"] == 0

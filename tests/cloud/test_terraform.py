@@ -175,6 +175,26 @@ def test_bad_input_is_refused_in_our_words(plans, variables, message):
     assert message in plans.workspace.refused(**{"name": "bad", **variables})
 
 
+def test_a_blueprint_is_planned_by_hand_with_a_warning_for_what_only_slipway_reads(plans, tmp_path):
+    blueprint = tmp_path / "env.tfvars"
+    blueprint.write_text("""
+name                             = "inference-cluster"
+enable_kuberay_operator          = true
+enable_ai_ml_observability_stack = true
+availability_zones_count         = 4
+solution_id                      = "SO9615"
+enable_cluster_addons = {
+  coredns                   = true
+  aws-ebs-csi-driver        = false
+  eks-node-monitoring-agent = false
+}
+""")
+    (plans.workspace.folder / "test.auto.tfvars.json").unlink(missing_ok=True)
+    done = plans.workspace.run("plan", "-no-color", "-input=false", f"-var-file={blueprint}")
+    assert 'Value for undeclared variable' in done.stdout and "inference-cluster" in done.stdout
+    assert " to add, 0 to change, 0 to destroy." in done.stdout
+
+
 def test_an_open_endpoint_is_taken_when_it_is_meant(plans):
     plan = plans(name="open", availability_zones_count=2, allowed_inbound_cidrs=["0.0.0.0/0"], accept_open_endpoint=True)
     vpc = planned(plan, "aws_eks_cluster")[0]["change"]["after"]["vpc_config"][0]
@@ -195,6 +215,8 @@ def test_throttled_calls_and_server_errors_do_not_stop_an_apply(workspace, emula
 def test_expired_credentials_stop_an_apply_and_a_new_key_finishes_it(workspace, emulator):
     workspace.variables(name="tired", availability_zones_count=2, enable_eks_auto_mode=True)
     before = emulator.inventory()
+    # The SDK takes EC2's RequestExpired for a clock that is off and tries again; 25 times would take minutes.
+    workspace.use_key("emulated", max_retries=2)
     emulator.faults(expire_after_calls=150)
     with pytest.raises(AssertionError, match="(?i)expired"):
         workspace.apply()

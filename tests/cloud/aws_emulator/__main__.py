@@ -9,7 +9,6 @@ import sys
 
 # Managed policies (AmazonEKSClusterPolicy, ...) exist only when moto is told so before it is imported.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-# moto's own validation of credentials and its simulated delays are off by default; the endpoint it names in answers is ours.
 
 
 def main():

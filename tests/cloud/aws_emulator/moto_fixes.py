@@ -19,12 +19,15 @@ def apply():
 
     LaunchTemplateBackend.create_launch_template = create_launch_template
 
-    # A gateway takes its interface along.
+    # A gateway takes its interface along and lets go of its address.
     delete = NatGatewayBackend.delete_nat_gateway
 
     def delete_nat_gateway(self, nat_gateway_id):
         gateway = delete(self, nat_gateway_id)
         self.enis.pop(gateway._eni.id, None)
+        for address in self.addresses:
+            if address.eni is gateway._eni:
+                address.eni = address.association_id = None
         return gateway
 
     NatGatewayBackend.delete_nat_gateway = delete_nat_gateway

@@ -20,6 +20,7 @@ class Request:
     body: bytes
     operation: str = ""
     fields: dict = field(default_factory=dict)  # of query-protocol requests
+    invocation: str = ""  # the SDK's id of a call; its retries have the same
 
     @property
     def json(self):
@@ -40,6 +41,7 @@ def read(environ):
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "/")
     request = Request(service, region, access_key, environ["REQUEST_METHOD"], raw.split("?")[0],
                       parse_qs(environ.get("QUERY_STRING", "")), body)
+    request.invocation = environ.get("HTTP_AMZ_SDK_INVOCATION_ID", "")
     if target:
         request.operation = target.rpartition(".")[2]
     elif service not in ("s3", "eks"):
