@@ -1,4 +1,5 @@
 // The verbs that look at a cloud environment before it exists: plan, addons, blueprint.
+#include <algorithm>
 #include <fstream>
 
 #include "cli/verb_test.h"
@@ -66,6 +67,31 @@ TEST_F(PlanVerb, AVariableIsExplained) {
   golden("blueprint_explain", {"blueprint", "explain", "node_limits"});
   golden("blueprint_explain_instead", {"blueprint", "explain", "huggingface_token"});
   golden("blueprint_explain_unknown", {"blueprint", "explain", "node_limit"});
+}
+
+TEST_F(PlanVerb, TheDefaultAddOnsAreListedWithTheirPins) {
+  const Json out = Json::parse(ran({"addons", "list", "-o", "json"}).out);
+  const auto found =
+      std::ranges::find_if(out["addons"], [](const Json& a) { return a["name"] == "karpenter"; });
+  ASSERT_NE(found, out["addons"].end());
+  EXPECT_TRUE((*found)["on"].get<bool>());
+  EXPECT_EQ((*found)["why"], "every environment has it");
+}
+
+TEST_F(PlanVerb, AddOnsAreWrittenAsFilesWithWhatTheBlueprintKnows) {
+  const std::string folder = home_.string() + "/gitops";
+  const Ran r =
+      ran({"addons", "render", folder, "-f", write("env.tfvars", "name = \"dev\"\ntarget = \"eks\"\n")});
+  ASSERT_EQ(r.exit_code, 0) << r.err;
+  const std::string values = read_whole(folder + "/addons/karpenter/values.yaml");
+  EXPECT_NE(values.find("clusterName: dev"), std::string::npos) << values;
+  EXPECT_TRUE(std::filesystem::exists(folder + "/charts/node-pools/Chart.yaml"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/addons/opensearch"));  // it is off
+}
+
+TEST_F(PlanVerb, AnInstanceTypeHasAPrice) {
+  golden("prices_type", {"prices", "g6e.2xlarge"});
+  golden("prices_unknown", {"prices", "g6e.2xlrge"});
 }
 
 }  // namespace

@@ -90,6 +90,7 @@ Verb keys_verb();
 Verb plan_verb();
 Verb blueprint_verb();
 Verb addons_verb();
+Verb prices_verb();
 Verb config_verb();
 Verb explain_verb();
 Verb serve_verb();
