@@ -188,7 +188,7 @@ constexpr Variable kVariables[] = {
      "network policies are enforced by the VPC CNI"},
     {"cilium_version", text, "\"1.16.5\"", kEks, "its version", "Cilium is not installed"},
 
-    {"enable_ai_ml_observability_stack", boolean, "false", kClusters | kTerraform,
+    {"enable_ai_ml_observability_stack", boolean, "false", kClusters,
      "Prometheus, Grafana, Fluent Bit and OpenSearch"},
     {"observability_mcp_enabled", boolean, "false", kClusters, "MCP servers for that stack",
      "the reference gives its MCP servers edit rights on the cluster; install one by GitOps with rights of "
