@@ -44,7 +44,7 @@ constexpr Variable kVariables[] = {
      "what a month may cost; caps the node pools and sets an alarm"},
     {"budget_alert_emails", text_list, "[]", kEks | kTerraform, "who hears of the budget's alarm"},
     {"node_limits", integer_map, "{cpu = 512, memory_gib = 4096, gpu = 16, neuron = 12}", kEks,
-     "what all node pools together may start"},
+     "the most that each node pool may start; gpu and neuron bound the pools that have them"},
     {"accept_open_endpoint", boolean, "false", kEks | kTerraform, "allow 0.0.0.0/0 in allowed_inbound_cidrs"},
     {"access", any, "{}", kEks | kTerraform,
      "IAM roles that may use the cluster: role ARN -> {policy, namespaces}"},

@@ -59,8 +59,8 @@ void cluster(const Cluster& c, const policy::VersionChoice& version, std::vector
   const auto limit = [&](const char* key) { return c.node_limits.contains(key) ? c.node_limits.at(key) : 0; };
   out.push_back(
       {"nodes", "node pool", 1 + count_on(c.node_pools),
-       fmt::format("general-purpose, {}; at most {} CPU, {} GiB, {} GPU, {} Neuron together",
-                   names(c.node_pools), limit("cpu"), limit("memory_gib"), limit("gpu"), limit("neuron"))});
+       fmt::format("general-purpose, {}; at most {} CPU, {} GiB, {} GPU, {} Neuron each", names(c.node_pools),
+                   limit("cpu"), limit("memory_gib"), limit("gpu"), limit("neuron"))});
 }
 
 void security_and_storage(const Cluster& c, std::vector<Creation>& out) {
