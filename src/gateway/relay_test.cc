@@ -62,7 +62,7 @@ TEST(Relay, AStreamComesThroughWithoutTheUsageThatWasForced) {
   TestGateway g({model_of("m", {replica.endpoint()})});
   const Answer a = g.chat(R"(,"stream":true)");
   EXPECT_EQ(a.status, 200);
-  EXPECT_EQ(a.body, chunk_event("he") + chunk_event("llo") + kDone);
+  EXPECT_EQ(a.events(), chunk_event("he") + chunk_event("llo") + kDone);
   EXPECT_EQ(json::parse(replica.seen().at(0).body)["stream_options"]["include_usage"], true);
   const json record = g.log_records().at(0);
   EXPECT_EQ(record["outcome"], "ok");
@@ -78,7 +78,7 @@ TEST(Relay, TheUsageEventComesThroughWhenAskedFor) {
   FakeReplica replica(stream_two);
   TestGateway g({model_of("m", {replica.endpoint()})});
   const Answer a = g.chat(R"(,"stream":true,"stream_options":{"include_usage":true})");
-  EXPECT_EQ(a.body, chunk_event("he") + chunk_event("llo") + kUsageEvent + kDone);
+  EXPECT_EQ(a.events(), chunk_event("he") + chunk_event("llo") + kUsageEvent + kDone);
 }
 
 io::Task<> drip(io::Exchange& x) {
@@ -91,7 +91,7 @@ io::Task<> drip(io::Exchange& x) {
 TEST(Relay, AStreamThatDripsComesThroughInWholeEvents) {
   FakeReplica replica(drip);
   TestGateway g({model_of("m", {replica.endpoint()})});
-  EXPECT_EQ(g.chat(R"(,"stream":true)").body, chunk_event("he") + chunk_event("llo") + kDone);
+  EXPECT_EQ(g.chat(R"(,"stream":true)").events(), chunk_event("he") + chunk_event("llo") + kDone);
 }
 
 io::Task<> refuse_422(io::Exchange& x) {

@@ -208,6 +208,17 @@ struct Answer {
     return j.is_object() && j.contains("error") ? j["error"] : json::object();
   }
   std::string symbol() const { return error().value("symbol", ""); }
+  // A stream without its comments: one that carries the head early comes or not, as the sweep's tick falls.
+  std::string events() const {
+    std::string out;
+    for (std::size_t from = 0; from < body.size();) {
+      const std::size_t blank = body.find("\n\n", from);
+      const std::size_t end = blank == std::string::npos ? body.size() : blank + 2;
+      if (body[from] != ':') out += body.substr(from, end - from);
+      from = end;
+    }
+    return out;
+  }
 };
 
 class TestGateway {
