@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/cloud.h"
+#include "cli/cloud_doctor.h"
 #include "cli/doctor_checks.h"
+#include "cli/interrupt.h"
 #include "cli/text.h"
 #include "cli/up.h"
 #include "store/environment.h"
@@ -72,7 +75,13 @@ base::Result<int> run(Invocation& invocation, const Options& options) {
     SLIPWAY_TRY(const store::EnvironmentPaths where, store::environment_paths(paths, client.environment()));
     return print_paths(invocation, paths, where);
   }
-  const std::vector<Finding> findings = examine({loaded, paths, client});
+  Interrupt interrupt;
+  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
+  const io::Patience patience = patience_for(watcher);
+  const std::vector<Finding> findings = loaded.blueprint.target == domain::Target::eks
+                                            ? examine_cloud(loaded, paths, patience)
+                                            : examine({loaded, paths, client});
+  watcher.finish();
   const auto failed = std::ranges::count(findings, Health::fail, &Finding::health);
   const auto warned = std::ranges::count(findings, Health::warn, &Finding::health);
   if (invocation.globals.output == OutputFormat::table) {
@@ -97,23 +106,26 @@ base::Result<int> run(Invocation& invocation, const Options& options) {
 
 Verb doctor_verb() {
   auto o = std::make_shared<Options>();
-  return {
-      .name = "doctor",
-      .group = "Run",
-      .summary = "check this machine, and say how to mend what is wrong",
-      .about =
-          "Looks at programs, folders, disk, memory, processor, port, kernel and daemon. Changes nothing.",
-      .options = {{.names = "--paths",
-                   .target = &o->paths,
-                   .help = "Print every folder and socket that Slipway uses, and stop."},
-                  {.names = "-f,--file",
-                   .target = &o->file,
-                   .value = "FILE",
-                   .help = "Check for the environment of this tfvars file.",
-                   .is_file = true}},
-      .examples = {{"slipway doctor", "a line a check: ok, warn or fail, with the next command"}},
-      .exits = {{4, "a check failed"}},
-      .action = [o](Invocation& invocation) { return run(invocation, *o); }};
+  return {.name = "doctor",
+          .group = "Run",
+          .summary = "check this machine, and say how to mend what is wrong",
+          .about =
+              "Looks at programs, folders, disk, memory, processor, port, kernel and daemon. With the "
+              "blueprint of an "
+              "EKS environment: programs, identity, permissions, zones, quotas, reach, audit trail and "
+              "token. Changes "
+              "nothing.",
+          .options = {{.names = "--paths",
+                       .target = &o->paths,
+                       .help = "Print every folder and socket that Slipway uses, and stop."},
+                      {.names = "-f,--file",
+                       .target = &o->file,
+                       .value = "FILE",
+                       .help = "Check for the environment of this tfvars file.",
+                       .is_file = true}},
+          .examples = {{"slipway doctor", "a line a check: ok, warn or fail, with the next command"}},
+          .exits = {{4, "a check failed"}},
+          .action = [o](Invocation& invocation) { return run(invocation, *o); }};
 }
 
 }  // namespace slipway::cli

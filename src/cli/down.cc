@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 #include "cli/client.h"
+#include "cli/cloud.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
@@ -20,6 +21,9 @@ constexpr auto kLastBreath = std::chrono::seconds(10);
 struct Options {
   std::int64_t drain_s = 30;
   bool dry_run = false;
+  std::string name;
+  std::string file;
+  std::string confirm;
 };
 
 std::string receipt_text(const Console& console, const Json& receipt) {
@@ -101,7 +105,26 @@ base::Result<int> stop(Invocation& invocation, ControlClient& client, const Opti
   return 0;
 }
 
+// The environment in the cloud that is meant, if one is.
+base::Result<std::optional<CloudDownOptions>> cloud_options(Invocation& invocation, const Options& options) {
+  CloudDownOptions out{
+      .name = options.name, .file = options.file, .confirm = options.confirm, .dry_run = options.dry_run};
+  if (!options.file.empty()) {
+    SLIPWAY_TRY(const LoadedBlueprint loaded, load_blueprint({.file = options.file, .flags = {}}));
+    if (loaded.blueprint.target != domain::Target::eks) return std::optional<CloudDownOptions>();
+    return std::optional(out);
+  }
+  if (out.name.empty()) out.name = environment_name(invocation.globals);
+  if (is_cloud_environment(out.name)) return std::optional(out);
+  if (options.name.empty()) return std::optional<CloudDownOptions>();
+  return Error(ErrorCode::unknown_environment,
+               fmt::format("{} is no environment in the cloud that this machine knows", options.name))
+      .with_next("Give its blueprint: slipway down -f FILE. A local one is named with --environment.");
+}
+
 base::Result<int> run(Invocation& invocation, const Options& options) {
+  SLIPWAY_TRY(const auto in_cloud, cloud_options(invocation, options));
+  if (in_cloud) return cloud_down(invocation, *in_cloud);
   SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));
   auto code = options.dry_run ? dry_run(invocation, client) : stop(invocation, client, options);
   if (!code && code.error().code() == ErrorCode::not_running)
@@ -113,24 +136,42 @@ base::Result<int> run(Invocation& invocation, const Options& options) {
 
 Verb down_verb() {
   auto o = std::make_shared<Options>();
-  return {.name = "down",
-          .group = "Run",
-          .summary = "stop everything that `up` started, with a receipt",
-          .about =
-              "Requests in flight may finish for --drain seconds. What is stored (models, keys, deployments) "
-              "stays, so that the "
-              "next `up` is as before. When nothing runs it says so and exits 0.",
-          .options = {{.names = "--drain",
-                       .target = &o->drain_s,
-                       .value = "SECONDS",
-                       .help = "Time for requests in flight (default 30).",
-                       .range = {0, 3600}},
-                      {.names = "--dry-run",
-                       .target = &o->dry_run,
-                       .help = "Say what would be stopped; change nothing."}},
-          .examples = {{"slipway down", "drain, stop, print what was stopped, removed and kept"}},
-          .exits = {{1, "the daemon could not be asked"}},
-          .action = [o](Invocation& invocation) { return run(invocation, *o); }};
+  return {
+      .name = "down",
+      .group = "Run",
+      .summary = "stop everything that `up` started, with a receipt",
+      .about =
+          "Requests in flight may finish for --drain seconds. What is stored (models, keys, deployments) "
+          "stays, so that the "
+          "next `up` is as before. When nothing runs it says so and exits 0. An environment in the cloud is "
+          "taken away whole: it shows what goes and its price, asks for the name, and proves afterwards that "
+          "nothing is left.",
+      .options = {{.names = "NAME",
+                   .target = &o->name,
+                   .value = "NAME",
+                   .help = "An environment in the cloud that this machine brought up."},
+                  {.names = "-f,--file",
+                   .target = &o->file,
+                   .value = "FILE",
+                   .help = "The blueprint of the environment to take down.",
+                   .is_file = true},
+                  {.names = "--confirm",
+                   .target = &o->confirm,
+                   .value = "NAME",
+                   .help = "The environment's name: destroying one in the cloud needs it."},
+                  {.names = "--drain",
+                   .target = &o->drain_s,
+                   .value = "SECONDS",
+                   .help = "Time for requests in flight (default 30).",
+                   .range = {0, 3600}},
+                  {.names = "--dry-run",
+                   .target = &o->dry_run,
+                   .help = "Say what would be stopped; change nothing."}},
+      .examples = {{"slipway down", "drain, stop, print what was stopped, removed and kept"},
+                   {"slipway down -f eks.tfvars --confirm inference", "an EKS environment, down to zero"}},
+      .exits = {{1, "the daemon could not be asked"},
+                {7, "something is left in the account; the receipt lists it"}},
+      .action = [o](Invocation& invocation) { return run(invocation, *o); }};
 }
 
 }  // namespace slipway::cli

@@ -6,12 +6,14 @@
 
 #include "base/time.h"
 #include "cli/blueprint_settings.h"
+#include "cli/cloud.h"
 #include "cli/plan_view.h"
 #include "cli/verb.h"
 #include "codec/addon.h"
 #include "codec/price_list.h"
 #include "codec/values.h"
 #include "environment/plan.h"
+#include "environment/up.h"
 #include "io/files.h"
 #include "policy/version.h"
 
@@ -29,6 +31,7 @@ struct Options {
   std::string models;
   std::string day;
   std::string save;
+  bool live = false;
 };
 
 base::Result<std::vector<domain::ModelSpec>> load_models(const std::string& folder) {
@@ -69,20 +72,25 @@ base::Result<int> run(Invocation& invocation, const Options& options) {
         .with_next("Give the blueprint of an EKS environment: slipway plan -f env.tfvars");
   SLIPWAY_TRY(const std::string today, day_of(options));
   SLIPWAY_TRY(const std::vector<domain::ModelSpec> models, load_models(options.models));
-  SLIPWAY_TRY(const environment::Plan plan, environment::make_plan({.blueprint = blueprint,
-                                                                    .models = models,
-                                                                    .facts = codec::built_in_eks_facts(),
-                                                                    .prices = codec::built_in_prices(),
-                                                                    .addons = codec::built_in_addons(),
-                                                                    .today = today}));
+  SLIPWAY_TRY(environment::Plan plan, environment::make_plan({.blueprint = blueprint,
+                                                              .models = models,
+                                                              .facts = codec::built_in_eks_facts(),
+                                                              .prices = codec::built_in_prices(),
+                                                              .addons = codec::built_in_addons(),
+                                                              .today = today}));
   for (const std::string& warning : plan.warnings) print_warning(invocation.console, warning);
-  if (!options.save.empty())
-    SLIPWAY_RETURN_IF_ERROR(io::write_file_atomic(options.save, to_json_text(plan_json(plan))));
+  std::optional<cloud::Change> change;
+  if (options.live) {
+    SLIPWAY_TRY(change, cloud_difference(invocation, blueprint, plan));
+  }
+  Json json = plan_json(plan);
+  if (change) json["difference"] = environment::change_json(*change);
+  if (!options.save.empty()) SLIPWAY_RETURN_IF_ERROR(io::write_file_atomic(options.save, to_json_text(json)));
   if (invocation.globals.output == OutputFormat::table)
-    invocation.console.out(plan_text(invocation.console, plan));
+    invocation.console.out(plan_text(invocation.console, plan) + (change ? change_text(*change) : ""));
   else
-    print_value(invocation.console, invocation.globals.output, plan_json(plan));
-  return kPending;
+    print_value(invocation.console, invocation.globals.output, json);
+  return change && change->none() ? 0 : kPending;
 }
 
 }  // namespace
@@ -120,10 +128,15 @@ Verb plan_verb() {
                    .target = &o->save,
                    .value = "FILE",
                    .help = "Write the plan there too, as JSON.",
-                   .is_file = true}},
+                   .is_file = true},
+                  {.names = "--live",
+                   .target = &o->live,
+                   .help = "Ask the account too: its quotas, and Terraform's difference to what exists."}},
       .examples = {{"slipway plan -f env.tfvars", "everything, before anything exists"},
                    {"slipway plan -f env.tfvars --models models/ -o json",
-                    "with each model's price, for programs"}},
+                    "with each model's price, for programs"},
+                   {"slipway plan -f env.tfvars --live",
+                    "against the account; exits 0 when nothing is pending"}},
       .exits = {{3, "changes are pending"}, {4, "the region or an open endpoint stands in the way"}},
       .action = [o](Invocation& invocation) { return run(invocation, *o); }};
 }

@@ -66,7 +66,11 @@ TEST_F(Settings, ASecretIsNeverPrinted) {
 }
 
 TEST_F(Settings, UpRefusesAnotherTargetPlainly) {
-  golden("up_other_target", {"up", "-f", file("target = \"eks\"\n")});
+  golden("up_other_target", {"up", "-f", file("target = \"kubernetes\"\n")});
+}
+
+TEST_F(Settings, AnEksEnvironmentNeedsAName) {
+  golden("up_no_name", {"up", "-f", file("target = \"eks\"\n")});
 }
 TEST_F(Settings, UpRefusesAnUnknownVariable) {
   golden("up_unknown_variable", {"up", "-f", file("gateway_prt = 9000\n")});

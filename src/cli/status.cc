@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/client.h"
+#include "cli/cloud.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
@@ -36,6 +37,8 @@ std::string human(const Console& console, const Json& status) {
 }
 
 base::Result<int> run(Invocation& invocation, const Options& options) {
+  if (const std::string name = environment_name(invocation.globals); is_cloud_environment(name))
+    return cloud_status(invocation, name);
   SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));
   const auto snapshot = [&]() -> base::Result<std::string> {
     SLIPWAY_TRY(const Json status, client.get("/control/v1/status"));

@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "cli/client.h"
+#include "cli/cloud.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "codec/blueprint.h"
@@ -117,6 +118,10 @@ base::Result<int> already_running(Invocation& invocation, ControlClient& client,
 
 base::Result<int> start(Invocation& invocation, const UpOptions& options, StartReport& report) {
   SLIPWAY_TRY(const LoadedBlueprint loaded, load_blueprint(options.sources));
+  if (loaded.blueprint.target == domain::Target::eks && !options.dry_run)
+    return cloud_up(
+        invocation, loaded,
+        {.sources = options.sources, .allow_my_ip = options.allow_my_ip, .reachable = options.reachable});
   SLIPWAY_RETURN_IF_ERROR(codec::require_local(loaded.blueprint));
   const std::string environment = up_environment(invocation.globals, loaded);
   if (options.dry_run) {
@@ -162,7 +167,9 @@ Verb up_verb() {
           "models are those of the tfvars file and those deployed before; without any, the embedded one. A "
           "second `up` "
           "changes nothing and says so. Prints the endpoint. In a container or under systemd use "
-          "--foreground.",
+          "--foreground. With a blueprint of target \"eks\" it brings the environment up in AWS, or to what "
+          "the "
+          "blueprint says now; killed or failed at any point, run it again and it goes on.",
       .options =
           {{.names = "-f,--file",
             .target = &o->sources.file,
@@ -176,6 +183,12 @@ Verb up_verb() {
            {.names = "--foreground", .target = &o->foreground, .help = "Be the daemon; end with it."},
            {.names = "--no-models", .target = &o->no_models, .help = "Add none of the blueprint's models."},
            {.names = "--dry-run", .target = &o->dry_run, .help = "Print the settings it would start with."},
+           {.names = "--allow-my-ip",
+            .target = &o->allow_my_ip,
+            .help = "On EKS: let this machine's public address reach the cluster's API."},
+           {.names = "--reachable",
+            .target = &o->reachable,
+            .help = "On EKS: this machine reaches the VPC (VPN, peering), so the API may be private."},
            {.names = "--report-fd",
             .target = &o->report_fd,
             .value = "N",
@@ -184,7 +197,9 @@ Verb up_verb() {
             .hidden = true}},
       .examples = {{"slipway up", "the embedded model behind http://127.0.0.1:8000/v1"},
                    {"slipway up -f env.tfvars --set gateway_port=8080",
-                    "an environment of your own, on another port"}},
+                    "an environment of your own, on another port"},
+                   {"slipway up -f eks.tfvars --allow-my-ip",
+                    "an EKS environment; ask `slipway plan` for its price first"}},
       .exits = {{1, "the daemon did not start"},
                 {4, "a port is taken, a key is required, another target is asked for"},
                 {7, "Slipway runs, but a model does not"}},

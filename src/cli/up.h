@@ -20,6 +20,8 @@ struct UpOptions {
   bool foreground = false;
   bool no_models = false;
   bool dry_run = false;
+  bool allow_my_ip = false;  // of target "eks", as is `reachable`
+  bool reachable = false;
   std::int64_t report_fd = -1;  // hidden: where the daemon of a background `up` reports
 };
 

@@ -38,6 +38,7 @@ struct ProcessSpec {
   std::vector<std::string> environment;          // "NAME=value"; nothing is inherited
   std::vector<std::pair<int, int>> descriptors;  // {ours, number in the child}; all others are closed
   Fd* stderr_to = nullptr;                       // stdout and stderr go there; null = /dev/null
+  Fd* stdout_to = nullptr;                       // stdout alone; null = where stderr goes
   bool new_session = false;                      // setsid: for the daemon itself
   bool die_with_parent = true;
 };

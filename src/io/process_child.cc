@@ -21,7 +21,7 @@ ChildPlan::ChildPlan(const ProcessSpec& spec, int report)
   envp_.push_back(nullptr);
   moves_ = spec.descriptors;
   const int output = spec.stderr_to != nullptr ? spec.stderr_to->get() : -1;
-  moves_.emplace_back(output, STDOUT_FILENO);
+  moves_.emplace_back(spec.stdout_to != nullptr ? spec.stdout_to->get() : output, STDOUT_FILENO);
   moves_.emplace_back(output, STDERR_FILENO);
   const bool has_input =
       std::ranges::any_of(spec.descriptors, [](auto d) { return d.second == STDIN_FILENO; });

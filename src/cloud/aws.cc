@@ -1,0 +1,85 @@
+#include "cloud/aws.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cloud/aws_error.h"
+
+namespace slipway::cloud {
+
+using base::Error, base::ErrorCode, base::Result;
+
+namespace {
+constexpr auto kCallTime = std::chrono::minutes(5);
+constexpr auto kFirstPause = std::chrono::milliseconds(500);
+constexpr auto kLongestPause = std::chrono::seconds(20);
+}  // namespace
+
+io::ToolNeed aws_need() {
+  return {.name = "aws",
+          .version_arguments = {"--version"},
+          .minimum = "1.32.0",
+          .how_to_get =
+              "Install the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/"
+              "getting-started-install.html, or `pip install awscli`."};
+}
+
+Result<Json> Aws::once(const std::string& service, const std::string& operation, const Json& input) {
+  std::vector<std::string> arguments = {service, operation};
+  if (!input.empty()) arguments.insert(arguments.end(), {"--cli-input-json", input.dump()});
+  arguments.insert(arguments.end(), {"--output", "json", "--region", region_});
+  SLIPWAY_TRY(const io::ToolAnswer answer,
+              io::call_tool(tool_, {.arguments = std::move(arguments),
+                                    .variables = {"AWS_PAGER=", "AWS_RETRY_MODE=adaptive"},
+                                    .deadline = base::Deadline::after(kCallTime)}));
+  if (!answer.ok()) {
+    if (auto stopped = patience_.check(); !stopped) return std::move(stopped).error();
+    return aws_error(fmt::format("aws {} {}", service, operation), answer.why());
+  }
+  if (answer.out.find_first_not_of(" \r\n\t") == std::string::npos) return Json::object();
+  auto body = codec::parse_json(answer.out);
+  if (!body)
+    return Error(ErrorCode::aws_failed,
+                 fmt::format("aws {} {} answered something that is not JSON", service, operation))
+        .with_detail(answer.out.substr(0, 500));
+  return *std::move(body);
+}
+
+Result<Json> Aws::call(const std::string& service, const std::string& operation, const Json& input) {
+  base::Duration pause = kFirstPause;
+  for (int attempt = 1;; ++attempt) {
+    SLIPWAY_RETURN_IF_ERROR(patience_.check());
+    Result<Json> answer = once(service, operation, input);
+    if (answer || !passing(answer.error()) || attempt == kTries) return answer;
+    patience_.tell(fmt::format("AWS to answer {} {} ({})", service, operation, answer.error().param()),
+                   pause);
+    // Full jitter: callers that were refused together do not come back together.
+    const double share = 0.5 + jitter_.unit() / 2;
+    SLIPWAY_RETURN_IF_ERROR(patience_.pause(std::chrono::duration_cast<base::Duration>(pause * share)));
+    pause = std::min<base::Duration>(pause * 2, kLongestPause);
+  }
+}
+
+Result<std::optional<Json>> Aws::find(const std::string& service, const std::string& operation,
+                                      const Json& input) {
+  Result<Json> answer = call(service, operation, input);
+  if (answer) return std::optional<Json>(*std::move(answer));
+  if (missing(answer.error())) return std::optional<Json>();
+  return std::move(answer).error();
+}
+
+Result<void> Aws::erase(const std::string& service, const std::string& operation, const Json& input) {
+  SLIPWAY_TRY([[maybe_unused]] const auto done, find(service, operation, input));
+  return {};
+}
+
+Result<Identity> Aws::identity() {
+  SLIPWAY_TRY(const Json answer, call("sts", "get-caller-identity"));
+  Identity out{.account = codec::text(answer, "Account"), .arn = codec::text(answer, "Arn")};
+  if (out.account.empty())
+    return Error(ErrorCode::no_credentials, "AWS does not say whose credentials these are");
+  return out;
+}
+
+}  // namespace slipway::cloud
