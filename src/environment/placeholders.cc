@@ -38,9 +38,8 @@ Json pool_limits(const domain::Cluster& c) {
   for (const auto& [pool, wanted] : c.node_pools) {
     if (!wanted || !on(pool)) continue;
     Json limits = common;
-    if (pool == "gpu" || pool.starts_with("efa-g") || pool.starts_with("efa-p"))
-      limits["nvidia.com/gpu"] = limit("gpu");
-    if (pool == "neuron" || pool.starts_with("efa-trn")) limits["aws.amazon.com/neuron"] = limit("neuron");
+    if (pool == "gpu" || pool.starts_with("gpu-")) limits["nvidia.com/gpu"] = limit("gpu");
+    if (pool == "neuron") limits["aws.amazon.com/neuron"] = limit("neuron");
     out[pool] = limits;
   }
   return out;

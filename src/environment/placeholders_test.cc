@@ -41,10 +41,11 @@ TEST(Placeholders, EveryAddonsFilesCanBeFilled) {
 
 TEST(Placeholders, PoolsThatAreOnHaveLimits) {
   domain::Cluster cluster = codec::default_blueprint().cluster;
-  cluster.node_pools = {{"gpu", true}, {"neuron", false}};
+  cluster.node_pools = {{"gpu", true}, {"gpu-p5-48xlarge", true}, {"neuron", false}};
   cluster.node_limits = {{"cpu", 100}, {"memory_gib", 400}, {"gpu", 8}, {"neuron", 4}};
   const Json limits = pool_limits(cluster);
   EXPECT_EQ(limits["gpu"]["nvidia.com/gpu"], 8);
+  EXPECT_EQ(limits["gpu-p5-48xlarge"]["nvidia.com/gpu"], 8);
   EXPECT_EQ(limits["general-purpose"]["memory"], "400Gi");
   EXPECT_FALSE(limits.contains("neuron"));
 }
