@@ -43,9 +43,7 @@ std::string bill_text(const Console& console, const Plan& plan) {
   std::string out = heading(console, "Fixed price, while no model runs") + table.render(console.facts());
   out += fmt::format("List prices of {} of {}, without taxes and discounts.", plan.prices_region,
                      plan.prices_date);
-  if (plan.prices_region != plan.region)
-    out +=
-        fmt::format(" Those of {} differ: `slipway prices refresh --region {}`.", plan.region, plan.region);
+  if (plan.prices_region != plan.region) out += fmt::format(" Those of {} may differ.", plan.region);
   for (const std::string& what : plan.bill.unpriced) out += fmt::format("\nNo price is known of {}.", what);
   return out + "\n";
 }
