@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "cloud/aws_error.h"
 
@@ -29,6 +30,9 @@ Result<Json> Aws::once(const std::string& service, const std::string& operation,
   std::vector<std::string> arguments = {service, operation};
   if (!input.empty()) arguments.insert(arguments.end(), {"--cli-input-json", input.dump()});
   arguments.insert(arguments.end(), {"--output", "json", "--region", region_});
+  // Version 1 of the program overlooks the variable for SQS.
+  if (const char* endpoint = std::getenv("AWS_ENDPOINT_URL"); endpoint != nullptr && *endpoint != 0)
+    arguments.insert(arguments.end(), {"--endpoint-url", endpoint});
   SLIPWAY_TRY(const io::ToolAnswer answer,
               io::call_tool(tool_, {.arguments = std::move(arguments),
                                     .variables = {"AWS_PAGER=", "AWS_RETRY_MODE=adaptive"},
