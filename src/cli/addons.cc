@@ -15,9 +15,6 @@
 namespace slipway::cli {
 namespace {
 
-using base::Error;
-using base::ErrorCode;
-
 struct Options {
   BlueprintSources sources;
   std::string folder;

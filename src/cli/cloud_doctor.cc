@@ -17,7 +17,6 @@
 namespace slipway::cli {
 namespace {
 
-using base::ErrorCode;
 using codec::list, codec::text;
 
 constexpr std::size_t kDayLength = 10;

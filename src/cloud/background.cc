@@ -23,7 +23,7 @@ constexpr std::size_t kMaxLine = 1u << 20;
 // Hands out the complete lines that were added to a file since the last look.
 class Tail {
  public:
-  explicit Tail(std::filesystem::path file) : in_(file, std::ios::binary) {}
+  explicit Tail(const std::filesystem::path& file) : in_(file, std::ios::binary) {}
   void look(const std::function<void(std::string_view)>& on_line) {
     char buffer[16 * 1024];
     in_.clear();
