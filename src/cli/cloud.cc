@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/time.h"
 #include "cli/interrupt.h"
 
 namespace slipway::cli {
@@ -23,6 +24,11 @@ base::Duration longest_pause() {
 }
 
 }  // namespace
+
+std::string today() {
+  constexpr std::size_t kDayLength = 10;  // of "2026-11-24T..."
+  return base::to_rfc3339(base::wall_now()).substr(0, kDayLength);
+}
 
 void CloudWatcher::step(const std::string& title) {
   title_ = title;

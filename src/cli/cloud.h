@@ -18,6 +18,8 @@
 
 namespace slipway::cli {
 
+std::string today();  // "2026-11-24", UTC
+
 struct CloudUpOptions {
   BlueprintSources sources;
   bool allow_my_ip = false;  // adds this machine's address to allowed_inbound_cidrs

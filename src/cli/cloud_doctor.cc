@@ -6,7 +6,7 @@
 #include <array>
 #include <optional>
 
-#include "base/time.h"
+#include "cli/cloud.h"
 #include "codec/addon.h"
 #include "codec/json_view.h"
 #include "codec/price_list.h"
@@ -19,7 +19,6 @@ namespace {
 
 using codec::list, codec::text;
 
-constexpr std::size_t kDayLength = 10;
 // One of each service that `up` and `down` need; a role that may do these may nearly always do the rest.
 constexpr auto kActions = std::to_array<const char*>({"ec2:CreateVpc",
                                                       "ec2:CreateNatGateway",
@@ -106,7 +105,7 @@ class CloudExamination {
                                         .facts = codec::built_in_eks_facts(),
                                         .prices = codec::built_in_prices(),
                                         .addons = codec::built_in_addons(),
-                                        .today = base::to_rfc3339(base::wall_now()).substr(0, kDayLength)});
+                                        .today = today()});
     if (!plan) return add(of_error("blueprint", plan.error()));
     ok("blueprint", fmt::format("Kubernetes {}, about {:.2f} USD a month without models",
                                 plan->version.version.version, plan->bill.usd_month));

@@ -58,7 +58,7 @@ base::Result<Subject> subject_of(const CloudDownOptions& options, const io::Path
   if (const auto kept = from_journal(where, loaded.blueprint.name)) {
     // Where it is, is a fact; whether it is protected, the file decides.
     Subject out = *kept;
-    out.blueprint.cluster.is_protected = loaded.blueprint.cluster.is_protected;
+    out.blueprint.cluster.switches["protected"] = loaded.blueprint.cluster.is_protected();
     return out;
   }
   return Subject{.blueprint = std::move(loaded.blueprint), .kubernetes_version = {}};
@@ -129,7 +129,7 @@ base::Result<int> cloud_down(Invocation& invocation, const CloudDownOptions& opt
   SLIPWAY_TRY(const io::Paths paths, io::user_paths());
   SLIPWAY_TRY(const Subject subject, subject_of(options, paths));
   const std::string& name = subject.blueprint.name;
-  if (subject.blueprint.cluster.is_protected)
+  if (subject.blueprint.cluster.is_protected())
     return Error(ErrorCode::is_protected, fmt::format("environment {} has protected = true", name))
         .with_next("Set protected = false in its blueprint, then `slipway down -f FILE`.");
   Interrupt interrupt;

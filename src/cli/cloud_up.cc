@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include "base/time.h"
 #include "cli/cloud.h"
 #include "cli/confirm.h"
 #include "cli/interrupt.h"
@@ -16,8 +15,6 @@ namespace {
 
 using base::Error;
 using base::ErrorCode;
-
-constexpr std::size_t kDayLength = 10;
 
 base::Result<void> allow_my_address(domain::Blueprint& blueprint, std::vector<std::string>& flags,
                                     const io::Patience& patience) {
@@ -54,13 +51,12 @@ base::Result<int> cloud_up(Invocation& invocation, const LoadedBlueprint& loaded
   domain::Blueprint blueprint = loaded.blueprint;
   std::vector<std::string> flags = options.sources.flags;
   if (options.allow_my_ip) SLIPWAY_RETURN_IF_ERROR(allow_my_address(blueprint, flags, patience));
-  const std::string today = base::to_rfc3339(base::wall_now()).substr(0, kDayLength);
   SLIPWAY_TRY(const environment::Plan plan, environment::make_plan({.blueprint = blueprint,
                                                                     .models = {},
                                                                     .facts = codec::built_in_eks_facts(),
                                                                     .prices = codec::built_in_prices(),
                                                                     .addons = codec::built_in_addons(),
-                                                                    .today = today}));
+                                                                    .today = today()}));
   for (const std::string& warning : plan.warnings) print_warning(invocation.console, warning);
   SLIPWAY_TRY(const io::Paths paths, io::user_paths());
   SLIPWAY_TRY(const std::string text, options.sources.file.empty() ? base::Result<std::string>(std::string())

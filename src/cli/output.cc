@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "cli/text.h"
+#include "codec/json_view.h"
 
 namespace slipway::cli {
 namespace {
@@ -131,9 +132,7 @@ std::string text_of(const Json& object, const char* key, std::string fallback) {
 }
 
 double number_of(const Json& object, const char* key, double fallback) {
-  if (!object.is_object()) return fallback;
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<double>() : fallback;
+  return codec::number(object, key, fallback);
 }
 
 bool flag_of(const Json& object, const char* key, bool fallback) {
@@ -150,10 +149,7 @@ const Json& object_of(const Json& object, const char* key) {
 }
 
 const Json& list_of(const Json& object, const char* key) {
-  static const Json kEmpty = Json::array();
-  if (!object.is_object()) return kEmpty;
-  const auto found = object.find(key);
-  return found != object.end() && found->is_array() ? *found : kEmpty;
+  return codec::list(object, key);
 }
 
 }  // namespace slipway::cli

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <memory>
 
-#include "base/time.h"
 #include "cli/blueprint_settings.h"
 #include "cli/cloud.h"
 #include "cli/plan_view.h"
@@ -24,7 +23,6 @@ using base::Error;
 using base::ErrorCode;
 
 constexpr int kPending = 3;
-constexpr std::size_t kDayLength = 10;  // of "2026-11-24T..."
 
 struct Options {
   BlueprintSources sources;
@@ -55,7 +53,7 @@ base::Result<std::vector<domain::ModelSpec>> load_models(const std::string& fold
 }
 
 base::Result<std::string> day_of(const Options& options) {
-  if (options.day.empty()) return base::to_rfc3339(base::wall_now()).substr(0, kDayLength);
+  if (options.day.empty()) return today();
   if (!policy::days_between(options.day, options.day))
     return Error(ErrorCode::usage, fmt::format("--day is \"{}\", and not a day", options.day))
         .with_next("Write it as 2026-12-02.");

@@ -56,7 +56,9 @@ Result<Json> Aws::call(const std::string& service, const std::string& operation,
     SLIPWAY_RETURN_IF_ERROR(patience_.check());
     Result<Json> answer = once(service, operation, input);
     if (answer || !passing(answer.error()) || attempt == kTries) return answer;
-    patience_.tell(fmt::format("AWS to answer {} {} ({})", service, operation, answer.error().param()),
+    const std::string& why = answer.error().param();  // AWS's own word; none where it was not reached
+    patience_.tell(fmt::format("AWS to answer {} {}{}", service, operation,
+                               why.empty() ? "" : fmt::format(" ({})", why)),
                    pause);
     // Full jitter: callers that were refused together do not come back together.
     const double share = 0.5 + jitter_.unit() / 2;

@@ -13,7 +13,7 @@
 namespace slipway::codec {
 namespace {
 
-using base::Error, base::ErrorCode, base::Result;
+using base::Result;
 using domain::Addon;
 
 constexpr YamlLimits kLimits = {.bytes = 64u << 10, .nodes = 2'000, .depth = 8};
@@ -70,6 +70,9 @@ Result<void> read_enabled(const YamlFields& at, Addon& out) {
   if (!variable.empty()) out.variables.push_back(variable);
   SLIPWAY_TRY(out.addon_variable, at.text("addon_variable", false));
   SLIPWAY_TRY(out.needed_by, at.texts("needed_by"));
+  SLIPWAY_TRY(const bool when, at.truth("when"));
+  if (when)
+    return at.bad(at.map(), "'when' can only be false: EKS owns the add-on while its variable is true");
   if (!out.always && out.variables.empty() && out.addon_variable.empty())
     return at.bad(at.map(), "'enabled_by' needs always, variable or addon_variable");
   return {};

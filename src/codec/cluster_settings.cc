@@ -170,7 +170,6 @@ Result<void> set_cluster_variable(Cluster& cluster, const Variable& variable, co
                                   const Source& source) {
   if (variable.type == VariableType::boolean) {
     cluster.switches[std::string(variable.name)] = *as_boolean(value);
-    if (variable.name == "protected") cluster.is_protected = *as_boolean(value);
   } else if (const auto done = set_special(cluster, variable, value, source)) {
     SLIPWAY_RETURN_IF_ERROR(*done);
   } else {

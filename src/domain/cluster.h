@@ -41,7 +41,6 @@ struct Cluster {
   std::optional<double> monthly_budget_usd;
   Topology topology = Topology::same_zone;
   StateStore state = StateStore::local;
-  bool is_protected = false;
   // What Terraform reads: variable -> its value as JSON, defaults included.
   std::map<std::string, std::string> terraform;
 
@@ -52,6 +51,7 @@ struct Cluster {
   }
   bool single_nat_gateway() const { return on("single_nat_gateway"); }
   bool auto_mode() const { return on("enable_eks_auto_mode"); }
+  bool is_protected() const { return on("protected"); }
 };
 
 }  // namespace slipway::domain

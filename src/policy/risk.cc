@@ -188,7 +188,7 @@ void money_risks(const RiskInput& in, std::vector<Risk>& out) {
 
 void ownership_risks(const RiskInput& in, std::vector<Risk>& out) {
   const Cluster& c = in.blueprint.cluster;
-  if (!c.is_protected)
+  if (!c.is_protected())
     out.push_back({"not-protected", "`down` needs only the environment's name", "protected is false",
                    "Set protected = true for an environment that must stay."});
   if (c.state == domain::StateStore::local)

@@ -96,7 +96,7 @@ TEST(Risks, EachFindingHasAnIdThatStays) {
   EXPECT_THAT(risk_ids(b, v, 500),
               ElementsAre("private-endpoint", "single-nat", "no-budget", "not-protected", "local-state"));
   b.cluster.monthly_budget_usd = 400;
-  b.cluster.is_protected = true;
+  b.cluster.switches["protected"] = true;
   b.cluster.state = domain::StateStore::s3;
   b.cluster.switches["single_nat_gateway"] = false;
   v.days_left = 8;
