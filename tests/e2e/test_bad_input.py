@@ -46,7 +46,8 @@ BLUEPRINTS = [
     ("unknown variable", 'gateway_prt = 9000\n', 2, "E1004", ["gateway_port"]),
     ("wrong type", 'gateway_port = "many"\n', 2, "E1005", ["gateway_port", "^"]),
     ("expression", 'gateway_port = 8000 + 1\n', 2, "E1003", ["^"]),
-    ("another target", 'target = "eks"\n', 4, "E1008", ["local"]),
+    ("no such target", 'target = "gke"\n', 2, "E1006", ["eks", "^"]),
+    ("cloud without a name", 'target = "eks"\n', 2, "E1007", ["name = "]),
 ]
 
 
