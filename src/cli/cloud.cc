@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "cli/interrupt.h"
+#include "environment/prices.h"
 
 namespace slipway::cli {
 namespace {
@@ -28,6 +29,11 @@ base::Duration longest_pause() {
 std::string today() {
   constexpr std::size_t kDayLength = 10;  // of "2026-11-24T..."
   return base::to_rfc3339(base::wall_now()).substr(0, kDayLength);
+}
+
+base::Result<domain::PriceList> prices_for(const std::string& region) {
+  SLIPWAY_TRY(const io::Paths paths, io::user_paths());
+  return environment::prices_of(paths, region);
 }
 
 void CloudWatcher::step(const std::string& title) {

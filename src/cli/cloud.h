@@ -19,6 +19,8 @@
 namespace slipway::cli {
 
 std::string today();  // "2026-11-24", UTC
+// The region's own price list after `slipway prices refresh`, else the built-in one.
+base::Result<domain::PriceList> prices_for(const std::string& region);
 
 struct CloudUpOptions {
   BlueprintSources sources;

@@ -100,10 +100,12 @@ class CloudExamination {
   }
 
   void plan() {
+    auto prices = prices_for(blueprint_.cluster.region);
+    if (!prices) return add(of_error("prices", prices.error()));
     auto plan = environment::make_plan({.blueprint = blueprint_,
                                         .models = {},
                                         .facts = codec::built_in_eks_facts(),
-                                        .prices = codec::built_in_prices(),
+                                        .prices = *prices,
                                         .addons = codec::built_in_addons(),
                                         .today = today()});
     if (!plan) return add(of_error("blueprint", plan.error()));

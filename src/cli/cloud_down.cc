@@ -142,7 +142,7 @@ base::Result<int> cloud_down(Invocation& invocation, const CloudDownOptions& opt
                                                         .patience = patience,
                                                         .watcher = watcher}));
   watcher.step("look at what exists");
-  const domain::PriceList& prices = codec::built_in_prices();
+  SLIPWAY_TRY(const domain::PriceList prices, prices_for(subject.blueprint.cluster.region));
   SLIPWAY_TRY(const cloud::Inventory before,
               cloud::take_inventory(session->aws(), name, session->identity().account, prices));
   watcher.finish();

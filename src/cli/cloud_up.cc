@@ -51,10 +51,11 @@ base::Result<int> cloud_up(Invocation& invocation, const LoadedBlueprint& loaded
   domain::Blueprint blueprint = loaded.blueprint;
   std::vector<std::string> flags = options.sources.flags;
   if (options.allow_my_ip) SLIPWAY_RETURN_IF_ERROR(allow_my_address(blueprint, flags, patience));
+  SLIPWAY_TRY(const domain::PriceList prices, prices_for(blueprint.cluster.region));
   SLIPWAY_TRY(const environment::Plan plan, environment::make_plan({.blueprint = blueprint,
                                                                     .models = {},
                                                                     .facts = codec::built_in_eks_facts(),
-                                                                    .prices = codec::built_in_prices(),
+                                                                    .prices = prices,
                                                                     .addons = codec::built_in_addons(),
                                                                     .today = today()}));
   for (const std::string& warning : plan.warnings) print_warning(invocation.console, warning);

@@ -70,10 +70,11 @@ base::Result<int> run(Invocation& invocation, const Options& options) {
         .with_next("Give the blueprint of an EKS environment: slipway plan -f env.tfvars");
   SLIPWAY_TRY(const std::string today, day_of(options));
   SLIPWAY_TRY(const std::vector<domain::ModelSpec> models, load_models(options.models));
+  SLIPWAY_TRY(const domain::PriceList prices, prices_for(blueprint.cluster.region));
   SLIPWAY_TRY(environment::Plan plan, environment::make_plan({.blueprint = blueprint,
                                                               .models = models,
                                                               .facts = codec::built_in_eks_facts(),
-                                                              .prices = codec::built_in_prices(),
+                                                              .prices = prices,
                                                               .addons = codec::built_in_addons(),
                                                               .today = today}));
   for (const std::string& warning : plan.warnings) print_warning(invocation.console, warning);

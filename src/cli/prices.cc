@@ -1,10 +1,15 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
+#include "cli/cloud.h"
+#include "cli/interrupt.h"
 #include "cli/text.h"
 #include "cli/verb.h"
+#include "cloud/price_api.h"
 #include "codec/price_list.h"
+#include "environment/prices.h"
 
 namespace slipway::cli {
 namespace {
@@ -14,6 +19,7 @@ using base::ErrorCode;
 
 struct Options {
   std::string type;
+  std::string region;
 };
 
 constexpr double kMibInGib = 1024;
@@ -60,7 +66,7 @@ base::Result<int> show_type(Invocation& invocation, const domain::PriceList& lis
 }
 
 base::Result<int> run(Invocation& invocation, const Options& options) {
-  const domain::PriceList& list = codec::built_in_prices();
+  SLIPWAY_TRY(const domain::PriceList list, prices_for(options.region));
   if (!options.type.empty()) return show_type(invocation, list, options.type);
   if (invocation.globals.output != OutputFormat::table) {
     Json units = Json::array();
@@ -87,21 +93,67 @@ base::Result<int> run(Invocation& invocation, const Options& options) {
   return 0;
 }
 
+base::Result<int> refresh(Invocation& invocation, const Options& options) {
+  Interrupt interrupt;
+  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
+  const io::Patience patience = patience_for(watcher);
+  const domain::PriceList& built_in = codec::built_in_prices();
+  const std::string region = options.region.empty() ? built_in.region : options.region;
+  SLIPWAY_TRY(const io::Paths paths, io::user_paths());
+  SLIPWAY_TRY(io::Tool tool, io::find_tool(cloud::aws_need()));
+  cloud::Aws aws(std::move(tool), std::string(cloud::kPriceApiRegion), patience);
+  watcher.step(fmt::format("ask AWS for the list prices of {}", region));
+  SLIPWAY_TRY(const cloud::PriceAnswer answer, cloud::fetch_prices(aws, region, built_in, today()));
+  SLIPWAY_RETURN_IF_ERROR(environment::keep_prices(paths, answer.list));
+  watcher.finish();
+  const std::string file = environment::prices_file(paths, region).string();
+  if (invocation.globals.output != OutputFormat::table) {
+    print_value(invocation.console, invocation.globals.output,
+                Json{{"region", region},
+                     {"date", answer.list.date},
+                     {"instance_types", answer.instance_types},
+                     {"units", answer.list.units.size() - answer.kept.size()},
+                     {"kept", answer.kept},
+                     {"file", file}});
+    return 0;
+  }
+  invocation.console.out(fmt::format("{} instance types and {} unit prices of {}, {}, are in {}\n",
+                                     answer.instance_types, answer.list.units.size() - answer.kept.size(),
+                                     region, answer.list.date, file));
+  if (!answer.kept.empty())
+    print_warning(invocation.console,
+                  fmt::format("AWS named no price for {}; those of {} ({}) stay",
+                              fmt::join(answer.kept, ", "), built_in.region, built_in.date));
+  return 0;
+}
+
 }  // namespace
 
 Verb prices_verb() {
   auto o = std::make_shared<Options>();
+  const Option region = {.names = "--region",
+                         .target = &o->region,
+                         .value = "REGION",
+                         .help = "The region whose prices are meant."};
   return {
       .name = "prices",
       .group = "Cloud",
       .summary = "the price list that `plan` multiplies",
       .about =
-          "On-demand list prices in USD, built in, with their date and source. docs/cost.md says how they "
-          "are used.",
-      .options = {{.names = "TYPE", .target = &o->type, .help = "An instance type: its shape and price."}},
+          "On-demand list prices in USD with their date and source: those that are built in, or a region's "
+          "own once `refresh` asked for them. docs/cost.md says how they are used.",
+      .options = {{.names = "TYPE", .target = &o->type, .help = "An instance type: its shape and price."},
+                  region},
       .examples = {{"slipway prices", "unit prices and their sources"},
                    {"slipway prices g6e.2xlarge", "shape and price of one instance type"}},
-      .action = [o](Invocation& invocation) { return run(invocation, *o); }};
+      .action = [o](Invocation& invocation) { return run(invocation, *o); },
+      .children = {{.name = "refresh",
+                    .summary = "ask AWS's price list API for a region's prices and keep them",
+                    .about = "Needs credentials with pricing:GetProducts. Every later plan of that region "
+                             "multiplies these prices and says of when they are.",
+                    .options = {region},
+                    .examples = {{"slipway prices refresh --region eu-central-1", "prices of Frankfurt"}},
+                    .action = [o](Invocation& invocation) { return refresh(invocation, *o); }}}};
 }
 
 }  // namespace slipway::cli

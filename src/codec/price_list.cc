@@ -142,6 +142,40 @@ Result<EksFacts> parse_eks_facts(const Source& source) {
   return out;
 }
 
+std::string regional_prices(const PriceList& list) {
+  Json units = Json::object();
+  for (const auto& [name, unit] : list.units) units[name] = {{"usd", unit.usd}, {"source", unit.source}};
+  Json types = Json::object();
+  for (const InstanceType& type : list.instance_types)
+    if (type.usd_per_hour) types[type.name] = *type.usd_per_hour;
+  return Json{{"region", list.region}, {"date", list.date}, {"units", units}, {"instance_types", types}}.dump(
+             1) +
+         "\n";
+}
+
+Result<void> parse_regional_prices(const Source& source, PriceList& list) {
+  PriceList out = list;
+  try {
+    const Json file = Json::parse(source.text);
+    out.region = out.instance_region = file.at("region");
+    out.date = out.instance_date = file.at("date");
+    for (const auto& [name, unit] : file.at("units").items())
+      if (const auto known = out.units.find(name); known != out.units.end()) {
+        known->second.usd = unit.at("usd");
+        known->second.source = unit.at("source");
+      }
+    const Json& types = file.at("instance_types");
+    for (InstanceType& type : out.instance_types) {
+      const auto price = types.find(type.name);
+      type.usd_per_hour = price == types.end() ? std::nullopt : std::optional(price->get<double>());
+    }
+  } catch (const Json::exception& e) {
+    return Error(ErrorCode::bad_value, fmt::format("{} is no price list: {}", source.name, e.what()));
+  }
+  list = std::move(out);
+  return {};
+}
+
 const PriceList& built_in_prices() {
   static const PriceList list = [] {
     auto parsed = parse_prices({"the built-in prices", platform_file("catalog/prices.yaml")});

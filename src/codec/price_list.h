@@ -5,6 +5,7 @@
 // built-in files are checked once: a broken one is a programmer error.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +20,12 @@ base::Result<domain::PriceList> parse_prices(const Source& source);
 // ec2-instance-types.json into `list`.
 base::Result<void> parse_instance_types(const Source& source, domain::PriceList& list);
 base::Result<domain::EksFacts> parse_eks_facts(const Source& source);
+
+// A region's own prices as a file: {"region", "date", "units": {name: {"usd", "source"}},
+// "instance_types": {name: usd an hour}}.
+std::string regional_prices(const domain::PriceList& list);
+// Over `list`: units it names get their price; instance types it does not name lose theirs.
+base::Result<void> parse_regional_prices(const Source& source, domain::PriceList& list);
 
 // Parsed at first use.
 const domain::PriceList& built_in_prices();

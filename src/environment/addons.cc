@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "codec/platform_files.h"
 #include "codec/yaml_tree.h"
+#include "environment/chart_archive.h"
 #include "store/digest.h"
 
 namespace slipway::environment {
@@ -29,7 +30,7 @@ std::string_view file_of(const domain::Addon& addon, std::string_view name) {
   return {};
 }
 
-kube::Chart chart_of(const Session& session, const domain::Addon& addon, const AddonFiles& files) {
+Result<kube::Chart> chart_of(const Session& session, const domain::Addon& addon, const AddonFiles& files) {
   kube::Chart chart{.release = addon.name,
                     .name_space = addon.name_space,
                     .chart = addon.chart,
@@ -45,7 +46,10 @@ kube::Chart chart_of(const Session& session, const domain::Addon& addon, const A
     chart.chart = addon.repository + "/" + addon.chart;
     chart.repository.clear();
   } else if (addon.repository.ends_with(".tar.gz") || addon.repository.ends_with(".tgz")) {
-    chart.chart = addon.repository;
+    const std::filesystem::path folder =
+        session.where().folder / "charts" / fmt::format("{}-{}", addon.name, addon.version);
+    SLIPWAY_RETURN_IF_ERROR(unpack_chart({addon.repository, addon.chart}, folder));
+    chart.chart = folder.string();
     chart.repository.clear();
     chart.version.clear();
   }
@@ -136,7 +140,7 @@ Result<void> healthy(Session& session, const domain::Addon& addon, base::Duratio
 
 Result<Json> install(Session& session, const domain::Addon& addon, const AddonFiles& files) {
   if (by_helm(addon)) {
-    const kube::Chart chart = chart_of(session, addon, files);
+    SLIPWAY_TRY(const kube::Chart chart, chart_of(session, addon, files));
     if (!addon.crds.empty()) {
       SLIPWAY_TRY(const std::string crds, session.helm().crds(chart));
       if (crds.find("kind:") != std::string::npos) SLIPWAY_RETURN_IF_ERROR(session.kubectl().apply(crds));

@@ -20,7 +20,7 @@ io::ToolNeed helm_need();
 struct Chart {
   std::string release;
   std::string name_space;
-  std::string chart;       // a name in `repository`, "oci://...", a URL of an archive, or a path
+  std::string chart;       // a name in `repository`, "oci://...", or a path
   std::string repository;  // https://...; empty otherwise
   std::string version;     // empty for a path
   std::string values;      // YAML
