@@ -26,6 +26,7 @@ struct CloudUpOptions {
   BlueprintSources sources;
   bool allow_my_ip = false;  // adds this machine's address to allowed_inbound_cidrs
   bool reachable = false;    // the private endpoint will be reached another way
+  bool check_pools = false;  // start a pod on every node pool at the end
 };
 base::Result<int> cloud_up(Invocation& invocation, const LoadedBlueprint& loaded,
                            const CloudUpOptions& options);

@@ -92,6 +92,7 @@ base::Result<int> cloud_up(Invocation& invocation, const LoadedBlueprint& loaded
                                          .plan = plan,
                                          .slipway_version = SLIPWAY_VERSION,
                                          .reach_promised = options.reachable,
+                                         .check_pools = options.check_pools,
                                          .agree = agree}));
   watcher.finish();
   if (!receipt.is_null()) print_receipt(invocation, receipt);

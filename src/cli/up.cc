@@ -119,9 +119,11 @@ base::Result<int> already_running(Invocation& invocation, ControlClient& client,
 base::Result<int> start(Invocation& invocation, const UpOptions& options, StartReport& report) {
   SLIPWAY_TRY(const LoadedBlueprint loaded, load_blueprint(options.sources));
   if (loaded.blueprint.target == domain::Target::eks && !options.dry_run)
-    return cloud_up(
-        invocation, loaded,
-        {.sources = options.sources, .allow_my_ip = options.allow_my_ip, .reachable = options.reachable});
+    return cloud_up(invocation, loaded,
+                    {.sources = options.sources,
+                     .allow_my_ip = options.allow_my_ip,
+                     .reachable = options.reachable,
+                     .check_pools = options.check_pools});
   SLIPWAY_RETURN_IF_ERROR(codec::require_local(loaded.blueprint));
   const std::string environment = up_environment(invocation.globals, loaded);
   if (options.dry_run) {
@@ -189,6 +191,10 @@ Verb up_verb() {
            {.names = "--reachable",
             .target = &o->reachable,
             .help = "On EKS: this machine reaches the VPC (VPN, peering), so the API may be private."},
+           {.names = "--check-pools",
+            .target = &o->check_pools,
+            .help =
+                "On EKS: start a small pod on every node pool at the end; costs a node of each for minutes."},
            {.names = "--report-fd",
             .target = &o->report_fd,
             .value = "N",

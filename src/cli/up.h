@@ -22,6 +22,7 @@ struct UpOptions {
   bool dry_run = false;
   bool allow_my_ip = false;  // of target "eks", as is `reachable`
   bool reachable = false;
+  bool check_pools = false;
   std::int64_t report_fd = -1;  // hidden: where the daemon of a background `up` reports
 };
 

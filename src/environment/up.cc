@@ -10,6 +10,7 @@
 #include "environment/adopt.h"
 #include "environment/placeholders.h"
 #include "environment/platform.h"
+#include "environment/pool_check.h"
 #include "environment/preflight.h"
 #include "policy/version.h"
 
@@ -141,7 +142,11 @@ Result<cloud::Change> prepare(Session& session, const UpInput& in) {
   return session.terraform().plan();
 }
 
-Result<Json> receipt(Session& session, const UpInput& in, Json outputs, Json addons) {
+struct Verified {
+  Json addons, pools;
+};
+
+Result<Json> receipt(Session& session, const UpInput& in, Json outputs, Verified verified) {
   outputs.erase("cluster_certificate_authority_data");
   Json out{{"environment", session.name()},
            {"account", session.identity().account},
@@ -150,7 +155,8 @@ Result<Json> receipt(Session& session, const UpInput& in, Json outputs, Json add
            {"kubeconfig", session.where().kubeconfig.string()},
            {"configure_kubectl", text(outputs, "configure_kubectl")},
            {"usd_month", in.plan.bill.usd_month},
-           {"addons", std::move(addons)},
+           {"addons", std::move(verified.addons)},
+           {"pools_checked", std::move(verified.pools)},
            {"outputs", std::move(outputs)}};
   SLIPWAY_RETURN_IF_ERROR(session.journal().add_receipt("up", out, base::wall_now()));
   return out;
@@ -211,7 +217,9 @@ Result<Json> up(Session& session, const UpInput& in) {
   SLIPWAY_RETURN_IF_ERROR(install_addons(session, addons, placeholders(in.blueprint, outputs)));
   session.watcher().step("verify every component");
   SLIPWAY_TRY(Json healthy, verify_addons(session, addons));
-  SLIPWAY_TRY(Json out, receipt(session, in, std::move(outputs), std::move(healthy)));
+  SLIPWAY_TRY(Json pools, in.check_pools ? check_pools(session) : Result<Json>(Json()));
+  SLIPWAY_TRY(Json out, receipt(session, in, std::move(outputs),
+                                {.addons = std::move(healthy), .pools = std::move(pools)}));
   SLIPWAY_RETURN_IF_ERROR(session.journal().end_run("up", base::wall_now()));
   return out;
 }

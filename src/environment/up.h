@@ -21,6 +21,7 @@ struct UpInput {
   const Plan& plan;
   std::string slipway_version;
   bool reach_promised = false;
+  bool check_pools = false;  // start a pod on every node pool at the end
   // Asked once the difference is known and before anything is changed; false: nothing happens.
   std::function<base::Result<bool>(const cloud::Change&)> agree;
 };

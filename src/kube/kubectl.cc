@@ -176,6 +176,23 @@ Result<void> Kubectl::release(const ObjectRef& ref) {
   return failed(fmt::format("kubectl patch {}", ref.words()), answer.why());
 }
 
+namespace {
+
+// The scheduler's words before a node is found, the container's after.
+std::string pod_waits_for(const Json& status) {
+  for (const Json& c : codec::list(status, "conditions"))
+    if (codec::text(c, "type") == "PodScheduled" && codec::text(c, "status") == "False")
+      return codec::text(c, "message");
+  for (const Json& container : codec::list(status, "containerStatuses")) {
+    const Json& waiting = codec::field(codec::field(container, "state"), "waiting");
+    if (waiting.is_object())
+      return fmt::format("{}: {}", codec::text(waiting, "reason"), codec::text(waiting, "message"));
+  }
+  return fmt::format("phase {}", codec::text(status, "phase"));
+}
+
+}  // namespace
+
 Health health_of(const std::string& kind, const Json& object) {
   const Json& status = codec::field(object, "status");
   const Json& spec = codec::field(object, "spec");
@@ -192,6 +209,7 @@ Health health_of(const std::string& kind, const Json& object) {
   if (kind == "CustomResourceDefinition") return {condition(status, "Established"), "not established"};
   if (kind == "NodePool" || kind == "NodeClass" || kind == "EC2NodeClass")
     return {condition(status, "Ready"), "not Ready"};
+  if (kind == "Pod") return {condition(status, "Ready"), pod_waits_for(status)};
   if (kind == "OpenSearchCluster")
     return {codec::text(status, "phase") == "RUNNING", fmt::format("phase {}", codec::text(status, "phase"))};
   return {true, ""};  // being there is all that can be said

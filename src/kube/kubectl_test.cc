@@ -35,6 +35,24 @@ TEST(Health, ADefinitionMustBeEstablished) {
           .healthy);
 }
 
+TEST(Health, APodSaysWhatItWaitsFor) {
+  const auto pod = [](const Json& status) { return health_of("Pod", {{"status", status}}); };
+  EXPECT_TRUE(pod({{"conditions", Json::array({{{"type", "Ready"}, {"status", "True"}}})}}).healthy);
+  EXPECT_EQ(
+      pod({{"conditions",
+            Json::array(
+                {{{"type", "PodScheduled"}, {"status", "False"}, {"message", "0/2 nodes are available"}}})}})
+          .why,
+      "0/2 nodes are available");
+  EXPECT_EQ(
+      pod({{"containerStatuses",
+            Json::array(
+                {{{"state", {{"waiting", {{"reason", "ImagePullBackOff"}, {"message", "no such tag"}}}}}}})}})
+          .why,
+      "ImagePullBackOff: no such tag");
+  EXPECT_EQ(pod({{"phase", "Pending"}}).why, "phase Pending");
+}
+
 TEST(Kubeconfig, FetchesCredentialsAndHoldsNone) {
   const auto config = codec::parse_json(kubeconfig_text({"c", "https://e", "Q0E=", "us-west-2"}));
   ASSERT_TRUE(config);
