@@ -193,6 +193,7 @@ Result<Tool> find_tool(const ToolNeed& need) {
   if (tool.path.empty())
     return Error(ErrorCode::dependency_missing, fmt::format("the program {} is not on PATH", need.name))
         .with_next(need.how_to_get);
+  if (need.version_arguments.empty()) return tool;
   SLIPWAY_TRY(const ToolAnswer answer, call_tool(tool, {.arguments = need.version_arguments,
                                                         .deadline = base::Deadline::after(kVersionTime)}));
   tool.version = first_version(answer.out.empty() ? answer.err : answer.out);
