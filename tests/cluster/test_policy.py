@@ -9,11 +9,13 @@ import subprocess
 import pytest
 import yaml
 
+import inference
 import render
 from conftest import with_namespace
 
 CHECKOV = pathlib.Path(os.environ.get("SLIPWAY_CLUSTER_PYTHON", "/nonexistent")) / "checkov"
 EXCEPTIONS = yaml.safe_load((render.ADDON_FILES / "policy-exceptions.yaml").read_text())
+MODEL_EXCEPTIONS = yaml.safe_load((inference.CHART / "policy-exceptions.yaml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,9 @@ def findings(rendered, scratch):
             (folder / name / "objects.yaml").write_text(
                 yaml.safe_dump_all(with_namespace(objects, addon.facts["namespace"], set()), sort_keys=False)
             )
+    here.add("inference")
+    (folder / "inference").mkdir()
+    (folder / "inference/objects.yaml").write_text(yaml.safe_dump_all(model_objects(), sort_keys=False))
     done = subprocess.run(
         [
             CHECKOV,
@@ -67,6 +72,15 @@ def findings(rendered, scratch):
     return here, failed
 
 
+def model_objects():
+    """What the inference chart renders for one of our models of every framework and accelerator."""
+    seen = {}
+    for file in sorted(inference.OURS.glob("*.yaml")):
+        chosen = yaml.safe_load(file.read_text()).get("inference", {})
+        seen.setdefault((chosen.get("framework", "copy"), chosen.get("accelerator", "gpu")), file)
+    return [item for file in seen.values() for item in inference.objects(file)]
+
+
 def explains(exception, finding):
     addon, check, resource, _ = finding
     return (
@@ -79,14 +93,16 @@ def explains(exception, finding):
 def test_every_finding_has_a_reason(findings):
     _, failed = findings
     unexplained = sorted(
-        finding for finding in failed if not any(explains(exception, finding) for exception in EXCEPTIONS)
+        finding
+        for finding in failed
+        if not any(explains(exception, finding) for exception in EXCEPTIONS + MODEL_EXCEPTIONS)
     )
     assert not unexplained, "\n".join(" ".join(finding) for finding in unexplained)
 
 
 def test_no_reason_is_stale(findings):
     here, failed = findings
-    for exception in EXCEPTIONS:
+    for exception in EXCEPTIONS + MODEL_EXCEPTIONS:
         for addon in set(exception["addons"]) & here:
             used = {
                 check
@@ -105,5 +121,10 @@ def test_what_we_wrote_has_exceptions_for_node_agents_only():
     assert {name for exception in EXCEPTIONS for name in exception["addons"]} & ours <= {"neuron-monitor"}
 
 
+def test_the_inference_chart_has_exceptions_of_its_own_only():
+    assert all(exception["addons"] == ["inference"] for exception in MODEL_EXCEPTIONS)
+    assert not any("inference" in exception["addons"] for exception in EXCEPTIONS)
+
+
 def test_every_exception_has_a_reason():
-    assert all(len(exception["reason"]) > 20 for exception in EXCEPTIONS)
+    assert all(len(exception["reason"]) > 20 for exception in EXCEPTIONS + MODEL_EXCEPTIONS)

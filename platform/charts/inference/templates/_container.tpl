@@ -56,12 +56,15 @@ capabilities:
 {{- define "inference.podSecurityContext" -}}
 {{- $security := .root.Values.security -}}
 {{- $nim := ternary (include "inference.nim" .root | fromYaml).podSecurityContext dict (eq (include "inference.framework" .root) "nim-container") | default dict -}}
-{{- $user := ternary 0 ($nim.runAsUser | default $security.runAsUser) (.efa | default false) | int -}}
-{{- $group := ternary 0 ($nim.runAsGroup | default $security.runAsGroup) (.efa | default false) | int -}}
+{{- $fixed := $nim -}}
+{{- /* Ray's images keep their Python in the home of this user, which others may not enter. */ -}}
+{{- if eq (include "inference.framework" .root) "ray-vllm" -}}{{- $fixed = dict "runAsUser" 1000 "runAsGroup" 100 "fsGroup" 100 -}}{{- end -}}
+{{- $user := ternary 0 ($fixed.runAsUser | default $security.runAsUser) (.efa | default false) | int -}}
+{{- $group := ternary 0 ($fixed.runAsGroup | default $security.runAsGroup) (.efa | default false) | int -}}
 runAsNonRoot: {{ ne $user 0 }}
 runAsUser: {{ $user }}
 runAsGroup: {{ $group }}
-fsGroup: {{ $nim.fsGroup | default $security.runAsGroup }}
+fsGroup: {{ $fixed.fsGroup | default $security.runAsGroup }}
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
