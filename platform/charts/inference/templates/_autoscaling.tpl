@@ -32,8 +32,3 @@ triggers:
       threshold: {{ .Values.autoscaling.targetRequests | quote }}
       query: {{ printf "sum({__name__=~\"vllm:num_requests_(running|waiting)|llm_requests_(running|waiting)\",%s)" (trimPrefix "{" $where) | quote }}
 {{- end -}}
-
-{{- define "inference.metricsPort" -}}
-{{- $framework := include "inference.framework" . -}}
-{{- index (dict "triton-vllm" 8002 "ray-vllm" 8080) $framework | default 8000 -}}
-{{- end -}}

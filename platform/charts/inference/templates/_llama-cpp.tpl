@@ -101,8 +101,13 @@ true
 - --model
 - {{ trimPrefix "file:" $weights | quote }}
 {{- else }}
-- -hf
-- {{ trimPrefix "hf:" $weights | quote }}
+{{- $parts := splitList "/" (trimPrefix "hf:" $weights) }}
+- --hf-repo
+- {{ slice $parts 0 (min 2 (len $parts) | int) | join "/" | quote }}
+{{- if gt (len $parts) 2 }}
+- --hf-file
+- {{ slice $parts 2 | join "/" | quote }}
+{{- end }}
 {{- end }}
 {{- with $given.maxModelLen }}
 - --ctx-size
@@ -111,6 +116,10 @@ true
 {{- with $given.maxNumSeqs }}
 - --parallel
 - {{ include "inference.text" . | quote }}
+{{- end }}
+{{- if and (eq .Values.inference.accelerator "gpu") (not (hasKey $given "nGpuLayers")) }}
+- --n-gpu-layers
+- "999"
 {{- end }}
 {{- with include "inference.arguments" (omit $given "maxModelLen" "maxNumSeqs" "host" "port" "gpuMemoryUtilization") }}
 {{- . }}

@@ -85,7 +85,8 @@ checksum/config: {{ include "inference.config" . | sha256sum }}
 {{- else if eq $framework "diffusers" -}}
 {{ .Values.images.diffusers | toJson }}
 {{- else if eq $framework "llama-cpp" -}}
-{{ ternary .Values.images.slipwayWorker .Values.images.llamaServer (eq (include "inference.llamaServer" .) "slipway-worker") | toJson }}
+{{- $upstream := ternary .Values.images.llamaServerCuda .Values.images.llamaServer (eq .Values.inference.accelerator "gpu") }}
+{{ ternary .Values.images.slipwayWorker $upstream (eq (include "inference.llamaServer" .) "slipway-worker") | toJson }}
 {{- else -}}
 {}
 {{- end -}}

@@ -44,7 +44,7 @@ instance_group [
 
 {{/* Engine arguments of the backend: vLLM's names in snake_case, with JSON types. */}}
 {{- define "inference.tritonModel" -}}
-{{- $out := dict "model" (include "inference.weights" .) "disable_log_requests" true -}}
+{{- $out := dict "model" (include "inference.weights" .) -}}
 {{- $devices := include "inference.devices" . | atoi -}}
 {{- if gt $devices 1 -}}{{- $_ := set $out "tensor_parallel_size" $devices -}}{{- end -}}
 {{- range $key, $value := .Values.modelParameters -}}
