@@ -31,7 +31,13 @@ def definition_folders():
     """Where definitions may lie, the pinned ones first."""
     yield from (render.MODULES / folder for folder in MODULE_DEFINITIONS)
     yield from (
-        pathlib.Path(found) for found in (os.environ.get("SLIPWAY_CRDS"), render.ROOT / "../shared/data/crds") if found
+        pathlib.Path(found)
+        for found in (
+            os.environ.get("SLIPWAY_CRDS"),
+            render.ROOT / "../shared/data/crds",
+            render.ROOT / "../../shared/data/crds",
+        )
+        if found
     )
     if charts := os.environ.get("SLIPWAY_CHARTS"):
         yield from sorted(pathlib.Path(charts).glob("*/crds"))
