@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "cloud/aws_error.h"
+#include "cloud/side_by_side.h"
 
 namespace slipway::cloud {
 
@@ -26,6 +27,12 @@ io::ToolNeed aws_need() {
               "getting-started-install.html, or `pip install awscli`."};
 }
 
+Aws::Aws(io::Tool tool, std::string region, const io::Patience& patience)
+    : tool_(std::move(tool)),
+      region_(std::move(region)),
+      patience_(patience),
+      free_places_(side_by_side_width()) {}
+
 Result<Json> Aws::once(const std::string& service, const std::string& operation, const Json& input) {
   std::vector<std::string> arguments = {service, operation};
   if (!input.empty()) arguments.insert(arguments.end(), {"--cli-input-json", input.dump()});
@@ -33,10 +40,12 @@ Result<Json> Aws::once(const std::string& service, const std::string& operation,
   // Version 1 of the program overlooks the variable for SQS.
   if (const char* endpoint = std::getenv("AWS_ENDPOINT_URL"); endpoint != nullptr && *endpoint != 0)
     arguments.insert(arguments.end(), {"--endpoint-url", endpoint});
-  SLIPWAY_TRY(const io::ToolAnswer answer,
-              io::call_tool(tool_, {.arguments = std::move(arguments),
-                                    .variables = {"AWS_PAGER=", "AWS_RETRY_MODE=adaptive"},
-                                    .deadline = base::Deadline::after(kCallTime)}));
+  free_places_.acquire();
+  Result<io::ToolAnswer> ended = io::call_tool(tool_, {.arguments = std::move(arguments),
+                                                       .variables = {"AWS_PAGER=", "AWS_RETRY_MODE=adaptive"},
+                                                       .deadline = base::Deadline::after(kCallTime)});
+  free_places_.release();
+  SLIPWAY_TRY(const io::ToolAnswer answer, std::move(ended));
   if (!answer.ok()) {
     if (auto stopped = patience_.check(); !stopped) return std::move(stopped).error();
     return aws_error(fmt::format("aws {} {}", service, operation), answer.why());
@@ -50,19 +59,28 @@ Result<Json> Aws::once(const std::string& service, const std::string& operation,
   return *std::move(body);
 }
 
+Result<void> Aws::pause_before_another_try(const std::string& call, const Error& why, base::Duration pause) {
+  double share = 1;
+  {
+    const std::scoped_lock lock(mutex_);
+    // AWS's own word; none where it was not reached.
+    patience_.tell(
+        fmt::format("AWS to answer {}{}", call, why.param().empty() ? "" : fmt::format(" ({})", why.param())),
+        pause);
+    // Jitter: callers that were refused together do not come back together.
+    share = 0.5 + jitter_.unit() / 2;
+  }
+  return patience_.pause(std::chrono::duration_cast<base::Duration>(pause * share));
+}
+
 Result<Json> Aws::call(const std::string& service, const std::string& operation, const Json& input) {
   base::Duration pause = kFirstPause;
   for (int attempt = 1;; ++attempt) {
     SLIPWAY_RETURN_IF_ERROR(patience_.check());
     Result<Json> answer = once(service, operation, input);
     if (answer || !passing(answer.error()) || attempt == kTries) return answer;
-    const std::string& why = answer.error().param();  // AWS's own word; none where it was not reached
-    patience_.tell(fmt::format("AWS to answer {} {}{}", service, operation,
-                               why.empty() ? "" : fmt::format(" ({})", why)),
-                   pause);
-    // Full jitter: callers that were refused together do not come back together.
-    const double share = 0.5 + jitter_.unit() / 2;
-    SLIPWAY_RETURN_IF_ERROR(patience_.pause(std::chrono::duration_cast<base::Duration>(pause * share)));
+    SLIPWAY_RETURN_IF_ERROR(
+        pause_before_another_try(fmt::format("{} {}", service, operation), answer.error(), pause));
     pause = std::min<base::Duration>(pause * 2, kLongestPause);
   }
 }

@@ -2,10 +2,13 @@
 //
 // The program's own settings apply (AWS_PROFILE, AWS_ENDPOINT_URL, a proxy, ...). Pages are joined by it.
 // Passing failures (throttling, 5xx, a dropped connection) are tried again kTries times with jittered
-// back-off. Blocking; threads: main. Failure: see aws_error.h; interrupted.
+// back-off. Blocking; threads: any number at a time, of which side_by_side_width() have a program running.
+// Failure: see aws_error.h; interrupted.
 #pragma once
 
+#include <mutex>
 #include <optional>
+#include <semaphore>
 #include <string>
 #include <string_view>
 
@@ -30,8 +33,7 @@ class Aws {
  public:
   static constexpr int kTries = 8;
   // `patience` must outlive this.
-  Aws(io::Tool tool, std::string region, const io::Patience& patience)
-      : tool_(std::move(tool)), region_(std::move(region)), patience_(patience) {}
+  Aws(io::Tool tool, std::string region, const io::Patience& patience);
 
   // An answer without a body is an empty object.
   base::Result<Json> call(const std::string& service, const std::string& operation,
@@ -48,9 +50,13 @@ class Aws {
 
  private:
   base::Result<Json> once(const std::string& service, const std::string& operation, const Json& input);
+  base::Result<void> pause_before_another_try(const std::string& call, const base::Error& why,
+                                              base::Duration pause);
   io::Tool tool_;
   std::string region_;
   const io::Patience& patience_;
+  std::counting_semaphore<> free_places_;  // for programs
+  std::mutex mutex_;                       // of jitter_ and of what is told
   base::Rng jitter_{0x51a9};
 };
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <regex>
 
 namespace slipway::cloud {
@@ -68,6 +67,13 @@ bool contains_any(std::string_view text, std::span<const std::string_view> parts
   return std::ranges::any_of(parts, [&](auto p) { return text.find(p) != std::string_view::npos; });
 }
 
+std::string trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(kBlank) - first + 1));
+}
+
 ErrorCode code_of(const AwsWords& words) {
   if (!words.name.empty()) {
     for (const Row& row : kRows)
@@ -97,8 +103,7 @@ AwsWords aws_words(std::string_view text) {
 
 Error aws_error(std::string_view doing, std::string_view text) {
   AwsWords words = aws_words(text);
-  while (!words.message.empty() && std::isspace(static_cast<unsigned char>(words.message.back())))
-    words.message.pop_back();
+  words.message = trimmed(words.message);  // the CLI begins with an empty line
   const ErrorCode code = code_of(words);
   std::string message = fmt::format("{}: {}", doing, words.name.empty() ? "AWS was not reached" : words.name);
   if (code == ErrorCode::access_denied)
@@ -116,7 +121,9 @@ bool passing(const Error& error) {
 }
 
 bool in_use(const Error& error) {
-  return error.code() == ErrorCode::aws_failed && contains_any(error.param(), kInUse);
+  if (error.code() != ErrorCode::aws_failed) return false;
+  // EC2 has no name of its own for an interface in use.
+  return contains_any(error.param(), kInUse) || error.detail().find("currently in use") != std::string::npos;
 }
 
 bool missing(const Error& error) {

@@ -46,6 +46,16 @@ TEST(AwsError, WhatIsInUseMayBeDeletedLater) {
   EXPECT_TRUE(in_use(aws_error("x", sentence("DependencyViolation"))));
   EXPECT_TRUE(in_use(aws_error("x", sentence("VolumeInUse"))));
   EXPECT_FALSE(in_use(aws_error("x", sentence("AccessDenied"))));
+  EXPECT_TRUE(in_use(aws_error(
+      "x",
+      "An error occurred (InvalidParameterValue) when calling the DeleteNetworkInterface operation: Network "
+      "interface 'eni-1' is currently in use.")));
+}
+
+TEST(AwsError, DetailIsTheWordsWithoutTheProgramsEmptyLines) {
+  EXPECT_EQ(aws_error("x", "\nUnable to locate credentials.\n").detail(), "Unable to locate credentials.");
+  EXPECT_EQ(aws_error("x", "\n" + sentence("Throttling") + "\n").detail().front(),
+            aws_words(sentence("Throttling")).message.front());
 }
 
 TEST(AwsError, RefusedPermissionNamesTheAction) {

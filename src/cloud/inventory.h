@@ -4,7 +4,8 @@
 // Tags appear late and not every type has them in the tagging API, so each service is asked itself: what
 // carries `slipway.dev/environment = NAME` or a cluster's own tag, what lies in the environment's VPC, and
 // what has its names (log groups, roles, aliases). What has ended (terminated, deleted) is not listed; a KMS
-// key that waits for its deletion is listed apart, it costs nothing. Blocking; threads: main.
+// key that waits for its deletion is listed apart, it costs nothing. The services are asked at the same time.
+// Blocking; threads: main.
 #pragma once
 
 #include <string>
@@ -17,13 +18,14 @@
 namespace slipway::cloud {
 
 struct Item {
-  std::string service;  // "ec2"
-  std::string type;     // "volume"
-  std::string id;       // what a deletion names: "vol-1", an ARN, a name
-  std::string name;     // for people
-  std::string state;    // "available"; empty when the type has none
+  std::string service;     // "ec2"
+  std::string type;        // "volume"
+  std::string id;          // what a deletion names: "vol-1", an ARN, a name
+  std::string name = {};   // for people
+  std::string state = {};  // "available"; empty when the type has none
   double usd_month = 0;
-  std::string part_of = {};  // the cluster of a node group, the node group of an instance, the VPC
+  std::string part_of = {};    // the cluster of a node group, the node group of an instance, the VPC
+  bool by_controller = false;  // made by something in the cluster: no Terraform knows it
   std::string key() const { return service + "/" + type + "/" + id; }
   bool operator==(const Item&) const = default;
 };
@@ -41,6 +43,8 @@ struct Inventory {
 base::Result<Inventory> take_inventory(Aws& aws, const std::string& environment, const std::string& account,
                                        const domain::PriceList& prices,
                                        const std::vector<std::string>& keys = {});
+// EC2's {"Filters": [{Name, Values}]}.
+Json filters(const std::string& name, const std::vector<std::string>& values);
 std::vector<std::string> keys_of(const Inventory& inventory);
 
 }  // namespace slipway::cloud

@@ -78,25 +78,58 @@ Result<void> delete_interface(Aws& aws, const Item& item) {
   SLIPWAY_TRY(const auto found,
               aws.find("ec2", "describe-network-interfaces", {{"NetworkInterfaceIds", {item.id}}}));
   if (!found || list(*found, "NetworkInterfaces").empty()) return {};
-  const Json& attachment = codec::field(list(*found, "NetworkInterfaces").front(), "Attachment");
-  const std::string id = text(attachment, "AttachmentId");
-  // One of a load balancer or a NAT gateway goes with it; one that is ours to detach is detached.
-  if (!id.empty() && text(attachment, "InstanceOwnerId").find("amazon") == std::string::npos)
+  const Json& interface = list(*found, "NetworkInterfaces").front();
+  // One of a load balancer or a gateway goes with it; AWS refuses to detach it.
+  if (codec::truth(interface, "RequesterManaged") && text(interface, "Status") == "in-use") return {};
+  const Json& attachment = codec::field(interface, "Attachment");
+  if (const std::string id = text(attachment, "AttachmentId");
+      !id.empty() && text(attachment, "InstanceOwnerId").find("amazon") == std::string::npos)
     SLIPWAY_RETURN_IF_ERROR(
         aws.erase("ec2", "detach-network-interface", {{"AttachmentId", id}, {"Force", true}}));
   return aws.erase("ec2", "delete-network-interface", {{"NetworkInterfaceId", item.id}});
 }
 
-// Rules that name other groups keep those from being deleted, so all rules go first.
+// The rule directions of a group: its own list, the filter by a group that a rule names, the deletion.
+struct Direction {
+  const char *list, *filter, *revoke;
+};
+constexpr auto kDirections = std::to_array<Direction>(
+    {{"IpPermissions", "ip-permission.group-id", "revoke-security-group-ingress"},
+     {"IpPermissionsEgress", "egress.ip-permission.group-id", "revoke-security-group-egress"}});
+
+// Of rules, what names the group and nothing else.
+Json that_name(const Json& rules, const std::string& group) {
+  Json out = Json::array();
+  for (const Json& rule : rules) {
+    Json pairs = Json::array();
+    for (const Json& pair : list(rule, "UserIdGroupPairs"))
+      if (text(pair, "GroupId") == group) pairs.push_back({{"GroupId", group}});
+    if (pairs.empty()) continue;
+    Json part{{"IpProtocol", codec::field(rule, "IpProtocol")}, {"UserIdGroupPairs", pairs}};
+    for (const char* port : {"FromPort", "ToPort"})
+      if (rule.contains(port)) part[port] = rule[port];
+    out.push_back(std::move(part));
+  }
+  return out;
+}
+
+// A group is kept by every rule that names it: the load balancer controller writes some into the nodes'
+// group.
 Result<void> delete_group(Aws& aws, const Item& item) {
   SLIPWAY_TRY(const auto found, aws.find("ec2", "describe-security-groups", {{"GroupIds", {item.id}}}));
   if (!found) return {};
-  for (const Json& group : list(*found, "SecurityGroups")) {
-    for (const auto& [key, operation] : {std::pair{"IpPermissions", "revoke-security-group-ingress"},
-                                         {"IpPermissionsEgress", "revoke-security-group-egress"}})
-      if (!list(group, key).empty())
-        SLIPWAY_RETURN_IF_ERROR(
-            aws.erase("ec2", operation, {{"GroupId", item.id}, {"IpPermissions", list(group, key)}}));
+  const auto revoke = [&](const Direction& way, const std::string& group, const Json& rules) -> Result<void> {
+    if (rules.empty()) return {};
+    return aws.erase("ec2", way.revoke, {{"GroupId", group}, {"IpPermissions", rules}});
+  };
+  for (const Direction& way : kDirections) {
+    for (const Json& group : list(*found, "SecurityGroups"))
+      SLIPWAY_RETURN_IF_ERROR(revoke(way, item.id, list(group, way.list)));
+    SLIPWAY_TRY(const Json others,
+                aws.call("ec2", "describe-security-groups", filters(way.filter, {item.id})));
+    for (const Json& group : list(others, "SecurityGroups"))
+      if (const std::string other = text(group, "GroupId"); other != item.id)
+        SLIPWAY_RETURN_IF_ERROR(revoke(way, other, that_name(list(group, way.list), item.id)));
   }
   return aws.erase("ec2", "delete-security-group", {{"GroupId", item.id}});
 }

@@ -117,7 +117,7 @@ std::optional<StateLock> read_lock(std::string_view words) {
   return lock;
 }
 
-Terraform::Terraform(io::Tool tool, fs::path folder, fs::path state, const io::Patience& patience)
+Terraform::Terraform(io::Tool tool, fs::path folder, const fs::path& state, const io::Patience& patience)
     : tool_(std::move(tool)),
       folder_(std::move(folder)),
       files_{state / "terraform.log", state / "terraform.pid"},
@@ -159,6 +159,11 @@ Result<io::ToolAnswer> Terraform::call(std::vector<std::string> arguments, bool 
   return answer;
 }
 
+bool Terraform::unsaved_state() const {
+  std::error_code ignored;
+  return fs::exists(folder_ / kErroredState, ignored);
+}
+
 Result<void> Terraform::settle() {
   if (const auto pid = former_run()) {
     SLIPWAY_RETURN_IF_ERROR(patience_.until(fmt::format("the former run's Terraform (pid {}) to end", *pid),
@@ -167,11 +172,11 @@ Result<void> Terraform::settle() {
   }
   std::error_code ignored;
   fs::remove(files_.pid, ignored);
-  const fs::path errored = folder_ / kErroredState;
-  if (!fs::exists(errored, ignored)) return {};
+  if (!unsaved_state()) return {};
   SLIPWAY_TRY(const io::ToolAnswer answer, call({"state", "push", std::string(kErroredState)}));
   if (!answer.ok()) return failed("terraform state push errored.tfstate", answer.why());
-  fs::rename(errored, folder_ / "errored.tfstate.pushed", ignored);
+  // Kept, until the next one: what it says about resources is worth more than its space.
+  fs::rename(folder_ / kErroredState, folder_ / "errored.tfstate.pushed", ignored);
   return {};
 }
 

@@ -42,11 +42,13 @@ struct Change {
 class Terraform {
  public:
   // `folder` holds the *.tf files, `state` gets log and pid. `patience` must outlive this.
-  Terraform(io::Tool tool, std::filesystem::path folder, std::filesystem::path state,
+  Terraform(io::Tool tool, std::filesystem::path folder, const std::filesystem::path& state,
             const io::Patience& patience);
 
   // The process of a former run, while it lives.
   std::optional<pid_t> former_run() const { return living(files_, folder_.string()); }
+  // The last run could not write its state where it belongs: it lies in the folder.
+  bool unsaved_state() const;
   // Waits for a living former run and rescues its state.
   base::Result<void> settle();
   base::Result<void> init();

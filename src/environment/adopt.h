@@ -12,8 +12,7 @@ namespace slipway::environment {
 // True when something was imported. name_conflict: it is there and is somebody else's.
 base::Result<bool> adopt_existing(Session& session, const cloud::Change& change);
 
-// The id that Terraform imports a resource by, from its planned attributes; empty when the type has none that
-// is known before.
-std::string import_id(const std::string& type, const cloud::Json& planned);
+// The id of a part of the cluster or of a route table, from its planned attributes; empty for other types.
+std::string id_of_parts(const std::string& type, const cloud::Json& planned);
 
 }  // namespace slipway::environment

@@ -16,12 +16,13 @@
 namespace slipway::environment {
 namespace {
 
-using base::Error, base::ErrorCode, base::Result;
+using base::ErrorCode, base::Result;
 using codec::list, codec::text;
 
 constexpr auto kGoneTime = std::chrono::minutes(3);
-constexpr auto kCloudTime = std::chrono::minutes(15);
+constexpr auto kCloudTime = std::chrono::minutes(5);  // then clear_orphans() does it
 constexpr auto kLook = std::chrono::seconds(5);
+constexpr int kOrphanRounds = 10;
 constexpr int kFirstCoreWaveFromAbove =
     35;  // node pools, Karpenter, load balancers and storage go after the rest
 
@@ -71,11 +72,18 @@ Result<Erased> erase_all(Session& session, const std::string& kind,
   return out;
 }
 
-// With what a run before this one was forced to: it is not there to be counted again.
+// With what a run before this one did: it is not there to be counted again.
 Result<Json> evidence(Session& session, const std::string& step, const Erased& erased) {
   SLIPWAY_TRY(const auto before, session.journal().done("down/" + step));
-  const double earlier = before ? codec::number(*before, "forced") : 0;
-  return Json{{"erased", erased.count}, {"forced", erased.forced + static_cast<int>(earlier)}};
+  const auto earlier = [&](const char* key) {
+    return before ? static_cast<int>(codec::number(*before, key)) : 0;
+  };
+  return Json{{"erased", erased.count + earlier("erased")}, {"forced", erased.forced + earlier("forced")}};
+}
+
+// Whether something goes now because its object went.
+bool controllers_delete(const Json& evidence) {
+  return codec::number(evidence, "erased") > 0 && codec::number(evidence, "forced") == 0;
 }
 
 Result<void> step(Session& session, const std::string& id, const std::string& title,
@@ -100,7 +108,7 @@ Result<Json> erase_entrances(Session& session) {
 Result<Json> await_balancers(Session& session) {
   const std::string name = session.name();
   SLIPWAY_TRY(const auto entrances, session.journal().done("down/entrances"));
-  if (entrances && codec::number(*entrances, "forced") > 0) return Json{{"gone", false}};
+  if (entrances && !controllers_delete(*entrances)) return Json{{"gone", false}};
   auto done = session.patience().until("load balancers to be gone", kCloudTime, kLook, [&]() -> Result<bool> {
     SLIPWAY_TRY(const Json answer,
                 session.aws().call(
@@ -116,7 +124,7 @@ Result<Json> await_balancers(Session& session) {
     return true;
   });
   if (!done && done.error().code() != ErrorCode::timeout) return done.error();
-  return Json{{"gone", done.has_value()}};  // what stays, the sweep deletes
+  return Json{{"gone", done.has_value()}};
 }
 
 Result<Json> erase_volumes(Session& session) {
@@ -125,7 +133,7 @@ Result<Json> erase_volumes(Session& session) {
   all.count += claims.count;
   all.forced += claims.forced;
   SLIPWAY_TRY(Json out, evidence(session, "volumes", all));
-  if (codec::number(out, "forced") > 0) return out;
+  if (!controllers_delete(out)) return out;
   auto done = session.patience().until("volumes to be gone", kCloudTime, kLook, [&]() -> Result<bool> {
     SLIPWAY_TRY(const Json volumes, session.kubectl().list("persistentvolumes"));
     return volumes.empty();
@@ -185,13 +193,6 @@ Result<Json> revoke_karpenter(Session& session) {
   return Json{{"associations", count}};
 }
 
-// What controllers made in the account, as against what Terraform did.
-bool made_by_controller(const cloud::Item& item) {
-  if (item.type == "instance") return item.part_of.empty();
-  return item.service == "elasticloadbalancing" || item.type == "volume" ||
-         (item.type == "network-interface" && item.state == "available");
-}
-
 }  // namespace
 
 Result<void> clear_cluster(Session& session, const domain::Blueprint& blueprint) {
@@ -214,10 +215,13 @@ Result<void> clear_cluster(Session& session, const domain::Blueprint& blueprint)
   return remove_steps(session, late);
 }
 
-Result<void> clear_around_cluster(Session& session, const DownInput& in) {
+Result<void> revoke_nodes(Session& session) {
   session.watcher().warn("the cluster's API does not answer: the account is cleared around it");
-  SLIPWAY_RETURN_IF_ERROR(step(session, "karpenter", "take Karpenter's permission away",
-                               [&] { return revoke_karpenter(session); }));
+  return step(session, "karpenter", "take Karpenter's permission away",
+              [&] { return revoke_karpenter(session); });
+}
+
+Result<void> clear_orphans(Session& session, const DownInput& in) {
   const std::string name = session.name(), account = session.identity().account;
   const auto around = [&](const cloud::Item& item,
                           const std::function<Result<void>()>& deletion) -> Result<void> {
@@ -227,13 +231,13 @@ Result<void> clear_around_cluster(Session& session, const DownInput& in) {
                   return Json{{"type", item.type}, {"id", item.id}};
                 });
   };
-  // Core nodes are instances too: they belong to a node group, which would start them again.
+  session.watcher().step("look for what controllers left");
   const auto done = cloud::sweep(session.aws(),
                                  {.environment = name,
                                   .account = account,
                                   .prices = in.prices,
-                                  .keep = [](const cloud::Item& item) { return !made_by_controller(item); },
-                                  .rounds = 10},
+                                  .keep = [](const cloud::Item& item) { return !item.by_controller; },
+                                  .rounds = kOrphanRounds},
                                  around);
   if (!done) return done.error();
   return {};

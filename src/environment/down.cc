@@ -12,7 +12,7 @@
 namespace slipway::environment {
 namespace {
 
-using base::Error, base::ErrorCode, base::Result;
+using base::ErrorCode, base::Result;
 
 constexpr int kDestroys = 4;
 constexpr auto kBetween = std::chrono::seconds(15);
@@ -184,10 +184,11 @@ Result<Json> down(Session& session, const DownInput& in) {
     SLIPWAY_RETURN_IF_ERROR(write_kubeconfig(session));
     const auto ready = session.kubectl().ready();
     if (!ready && ready.error().code() != ErrorCode::unreachable_endpoint) return ready.error();
-    const Result<void> cleared =
-        ready ? clear_cluster(session, in.blueprint) : clear_around_cluster(session, in);
+    const Result<void> cleared = ready ? clear_cluster(session, in.blueprint) : revoke_nodes(session);
     if (!cleared) return cleared.error();
   }
+  if (cluster_there || std::ranges::any_of(in.before.items, &cloud::Item::by_controller))
+    SLIPWAY_RETURN_IF_ERROR(clear_orphans(session, in));
   SLIPWAY_RETURN_IF_ERROR(destroy_or_warn(session, in));
   session.watcher().step("look for what is left");
   SLIPWAY_TRY(cloud::Inventory after, sweep(session, in, keys, false));
@@ -197,7 +198,7 @@ Result<Json> down(Session& session, const DownInput& in) {
     session.watcher().step("remove Terraform's state store");
     SLIPWAY_TRY(after, sweep(session, in, keys, true));
   }
-  const Json receipt = receipt_of(session, in, after);
+  Json receipt = receipt_of(session, in, after);
   SLIPWAY_RETURN_IF_ERROR(session.journal().add_receipt("down", receipt, base::wall_now()));
   if (!after.items.empty()) {
     SLIPWAY_RETURN_IF_ERROR(session.journal().end_run("left", base::wall_now()));

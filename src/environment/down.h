@@ -2,6 +2,7 @@
 // state store, inventory again, receipt.
 //
 // Order: what controllers made goes while they live; with a dead API the cloud side is cleared around it.
+// What they left is deleted before Terraform, which would wait for minutes for each thing that it stands on.
 // Works without Terraform's state too (the sweep knows every type). Idempotent: killed anywhere, run again.
 #pragma once
 
@@ -29,8 +30,9 @@ base::Result<Json> down(Session& session, const DownInput& input);
 // Items as rows: {service, type, id, name, state, usd_month}.
 Json inventory_json(const cloud::Inventory& inventory);
 
-// Parts of down(), each a file of its own.
+// Parts of down(), each of clear.cc.
 base::Result<void> clear_cluster(Session& session, const domain::Blueprint& blueprint);  // its API answers
-base::Result<void> clear_around_cluster(Session& session, const DownInput& input);       // it does not
+base::Result<void> revoke_nodes(Session& session);                                       // it does not
+base::Result<void> clear_orphans(Session& session, const DownInput& input);
 
 }  // namespace slipway::environment

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "cloud/side_by_side.h"
 #include "io/download.h"
 #include "policy/network.h"
 
@@ -118,16 +119,22 @@ Result<int> usable_zones(cloud::Aws& aws) {
 }
 
 Result<std::vector<std::string>> read_quotas(cloud::Aws& aws, std::vector<policy::QuotaNeed>& needs) {
-  std::vector<std::string> unasked;
-  for (policy::QuotaNeed& need : needs) {
-    const auto answer = aws.find("service-quotas", "get-service-quota",
-                                 {{"ServiceCode", need.service}, {"QuotaCode", need.code}});
-    if (!answer && answer.error().code() != ErrorCode::access_denied) return answer.error();
-    if (answer && *answer)
+  std::vector<char> read(needs.size());  // not bool: each is written by a thread of its own
+  std::vector<cloud::Task> asks;
+  for (std::size_t i = 0; i < needs.size(); ++i)
+    asks.emplace_back([&aws, &need = needs[i], &was_read = read[i]]() -> Result<void> {
+      const auto answer = aws.find("service-quotas", "get-service-quota",
+                                   {{"ServiceCode", need.service}, {"QuotaCode", need.code}});
+      if (!answer && answer.error().code() != ErrorCode::access_denied) return answer.error();
+      if (!answer || !*answer) return {};
       need.limit = number(codec::field(**answer, "Quota"), "Value", need.new_account);
-    else
-      unasked.push_back(need.name);
-  }
+      was_read = 1;
+      return {};
+    });
+  SLIPWAY_RETURN_IF_ERROR(cloud::side_by_side(asks));
+  std::vector<std::string> unasked;
+  for (std::size_t i = 0; i < needs.size(); ++i)
+    if (!read[i]) unasked.push_back(needs[i].name);
   return unasked;
 }
 

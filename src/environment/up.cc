@@ -67,6 +67,7 @@ Ownership ownership_of(const Session& session, const UpInput& in, const std::str
 Result<bool> worth_another(Session& session, const Error& error, const cloud::Change& change) {
   if (error.code() == ErrorCode::throttled || error.param() == "passing") return true;
   if (error.code() != ErrorCode::terraform_failed) return false;
+  if (session.terraform().unsaved_state()) return true;
   return adopt_existing(session, change);
 }
 

@@ -15,12 +15,11 @@ import pytest
 from terraform import SERVICES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FAKES = ROOT / "tests/environment/fakes"
 BIN = pathlib.Path(os.environ.get("SLIPWAY_TEST_BIN", ROOT / "build/dev/bin")) / "slipway"
 NAME, REGION, KILLED = "inference", "us-west-2", -9
 NEEDS = "needs {}"
 
-sys.path.insert(0, str(FAKES.parent))
+sys.path.insert(0, str(ROOT / "tests/environment"))
 
 
 @pytest.fixture
@@ -37,14 +36,14 @@ class Place:
     """A home with fake helm and kubectl, and Terraform's files pointed at the emulator."""
 
     def __init__(self, folder, emulator, plugins):
-        from harness import fresh
+        from harness import PROGRAMS, fresh, settle_in
         self.folder, self.emulator = folder, emulator
         emulator.call("quotas", {"ec2/L-1216C47A": 64})  # a new account has 5
         programs = folder / "bin"
         programs.mkdir()
-        for name in ("helm", "kubectl", "world.py"):
-            (programs / name).symlink_to(FAKES / name)
-        (folder / "world.json").write_text(json.dumps(fresh()))
+        for name in ("helm", "kubectl"):
+            (programs / name).symlink_to(PROGRAMS / name)
+        settle_in(folder, fresh())
         (folder / "env.tfvars").write_text(f'name = "{NAME}"\nregion = "{REGION}"\neks_cluster_version = "1.34"\navailability_zones_count = 2\n'
                                            'allowed_inbound_cidrs = ["203.0.113.0/24"]\nenable_aws_load_balancer_controller = true\n')
         terraform = folder / "slipway/state" / NAME / "platform/terraform"
@@ -92,7 +91,7 @@ def names(inventory):
 
 
 def plant(emulator):
-    """What the load balancer controller, Karpenter and the CSI driver would have made."""
+    """What the load balancer controller, Karpenter and the CSI driver would have made, and what EKS and a backup left."""
     ec2, elb = emulator.client("ec2", REGION), emulator.client("elbv2", REGION)
     vpc = next(v["VpcId"] for v in ec2.describe_vpcs(Filters=[{"Name": "tag:slipway.dev/environment", "Values": [NAME]}])["Vpcs"])
     subnets = [s["SubnetId"] for s in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]][:2]
@@ -103,7 +102,13 @@ def plant(emulator):
     elb.create_load_balancer(Name="k8s-web", Subnets=subnets, Type="network", Tags=tags)
     elb.create_target_group(Name="k8s-web", Protocol="TCP", Port=80, VpcId=vpc, Tags=tags)
     ec2.create_network_interface(SubnetId=subnets[0], Groups=[group])
-    ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=20, TagSpecifications=[{"ResourceType": "volume", "Tags": owned}])
+    nodes = next(g["GroupId"] for g in ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
+                 if g["GroupName"] not in ("default", "k8s-web"))
+    ec2.authorize_security_group_ingress(GroupId=nodes, IpPermissions=[
+        {"IpProtocol": "tcp", "FromPort": 8000, "ToPort": 8000, "UserIdGroupPairs": [{"GroupId": group}]}])
+    volume = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=20, TagSpecifications=[{"ResourceType": "volume", "Tags": owned}])["VolumeId"]
+    ec2.create_snapshot(VolumeId=volume, TagSpecifications=[{"ResourceType": "snapshot", "Tags": owned}])
+    emulator.client("logs", REGION).create_log_group(logGroupName=f"/aws/containerinsights/{NAME}/performance")
 
 
 @pytest.mark.parametrize("api_alive", [True, False])
@@ -116,7 +121,9 @@ def test_killed_at_spread_records_up_and_down_end_where_they_should(place, api_a
     assert again.returncode == 0 and "to create" not in again.stderr, again.stderr
     plant(place.emulator)
     world = json.loads((place.folder / "world.json").read_text())
-    (place.folder / "world.json").write_text(json.dumps(world | {"api_alive": api_alive}))
+    # A load balancer's Service whose controller never lets go of it, and a set without one.
+    world["objects"] |= {"Service/web/web": {"spec": {"type": "LoadBalancer"}, "finalizer": True}, "StatefulSet/web/db": {}}
+    (place.folder / "world.json").write_text(json.dumps(world | {"api_alive": api_alive, "faults": {"stuck": "Service"}}))
     ran = place.killed_on_the_way("down", [2, 5, 9, 4] if api_alive else [2, 3])
     receipt = json.loads(ran.stdout)
     assert receipt["left"] == [] and not receipt["billable"]

@@ -167,7 +167,8 @@ class Environment(unittest.TestCase):
         self.once_each(world)
 
     def test_terraform_killed_between_making_and_writing_down_is_taken_over(self):
-        for address in ("aws_iam_role.cluster", "aws_eks_cluster.this", "aws_cloudwatch_log_group.cluster"):
+        for address in ("aws_iam_role.cluster", "aws_eks_cluster.this", "aws_cloudwatch_log_group.cluster", "aws_launch_template.core",
+                        "aws_security_group.node", "aws_sqs_queue.interruption"):
             with self.subTest(address=address):
                 world = self.world()
                 world.faults(die=f"after create {address}")
@@ -176,6 +177,30 @@ class Environment(unittest.TestCase):
                 self.assertEqual(world.read()["done"].get("import " + address), 1)
                 self.once_each(world)
                 self.nothing_left(world, self.well(world.down()))
+
+    def test_a_state_that_could_not_be_saved_is_pushed_and_the_run_goes_on(self):
+        for store in ("local", "s3"):
+            with self.subTest(store=store):
+                world = self.world(blueprint=BLUEPRINT + f'state = "{store}"\n')
+                world.faults(state_cannot_be_saved=True)
+                self.well(world.up())
+                self.assertEqual(world.read()["done"].get("state push"), 1)
+                self.once_each(world)
+                self.nothing_left(world, self.well(world.down()))
+
+    def test_a_run_that_died_with_an_unsaved_state_leaves_it_to_the_next(self):
+        unsaved = {"state_cannot_be_saved": True}
+        whole = self.world()
+        whole.faults(**unsaved)
+        self.well(whole.up())
+        refused = next(seq for seq, step, phase in whole.records() if (step, phase) == ("terraform/apply", "failed"))
+        world = self.world()
+        world.faults(**unsaved)
+        self.assertEqual(world.up(kill_at=refused).returncode, KILLED)
+        self.assertNotIn("state push", world.read()["done"])
+        self.well(world.up())
+        self.assertEqual(world.read()["done"].get("state push"), 1)
+        self.once_each(world)
 
     def test_a_lock_that_our_dead_run_left_is_removed_and_a_foreign_one_is_not(self):
         world = self.world(blueprint=BLUEPRINT + 'state = "s3"\n')

@@ -1,4 +1,5 @@
 """A `slipway up` and `slipway down` with fake terraform, aws, helm and kubectl over one world, for fault tests."""
+import functools
 import json
 import os
 import pathlib
@@ -6,10 +7,12 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+PROGRAMS = HERE / "fakes/bin"
 BIN = pathlib.Path(os.environ["SLIPWAY_TEST_BIN"]) / "slipway"
 PATIENCE = 120  # seconds for one command
 KILLED = -9
@@ -42,6 +45,20 @@ def health():
 HEALTH = health()
 
 
+@functools.cache
+def server():
+    sys.path.insert(0, str(HERE / "fakes"))
+    from serve import Server
+    return Server()
+
+
+def settle_in(folder, world=None):
+    """Makes a folder the home of the fake programs, with a fresh world or that which is there."""
+    (folder / "port").write_text(f"{server().port}\n")
+    if world is not None:
+        (folder / "world.json").write_text(json.dumps(world))
+
+
 def fresh():
     return {"account": "111122223333", "things": {}, "objects": {}, "releases": {}, "applied": {}, "health": HEALTH, "quotas": {}, "faults": {},
             "done": {}, "calls": 0, "ids": 0, "api_alive": True, "lock_who": ""}
@@ -55,10 +72,11 @@ class World:
         if copy_of:
             shutil.copytree(copy_of.folder, self.folder, dirs_exist_ok=True, symlinks=True)
             self._move(copy_of.folder)
+            settle_in(self.folder)
         else:
             (self.folder / "slipway").mkdir()
             (self.folder / "env.tfvars").write_text(blueprint)
-            self.write(fresh())
+            settle_in(self.folder, fresh())
 
     def _move(self, old):
         """Paths in what was written are those of the copy, as on a machine that was never another one."""
@@ -82,7 +100,7 @@ class World:
         self.change(faults=values)
 
     def run(self, *arguments, kill_at=None, **variables):
-        environment = {"HOME": str(self.folder), "PATH": f"{HERE / 'fakes'}:/usr/bin:/bin", "SLIPWAY_HOME": str(self.folder / "slipway"),
+        environment = {"HOME": str(self.folder), "PATH": f"{PROGRAMS}:/usr/bin:/bin", "SLIPWAY_HOME": str(self.folder / "slipway"),
                        "SLIPWAY_FAULT_PAUSE_MS": "1", "SLIPWAY_ADDRESS_URL": "http://127.0.0.1:1/", "NO_COLOR": "1",
                        "ASAN_OPTIONS": "detect_leaks=0", **variables}
         if kill_at:

@@ -37,6 +37,11 @@ def check(request):
                 rules = [*other.ingress_rules, *other.egress_rules]
                 if other.id != group and any(group == rule.source_group.get("GroupId") for rule in rules):
                     raise _violation("resource", group, f"a rule of {other.id} names it")
+    elif request.operation == "DeleteVpc":
+        vpc = fields.get("VpcId")
+        for group in ec2.groups.get(vpc, {}).values():
+            if group.name != "default":
+                raise _violation("vpc", vpc, group.id)
     elif request.operation == "DeleteNetworkInterface":
         eni = ec2.enis.get(fields.get("NetworkInterfaceId"))
         if eni is not None and eni.status == "in-use":

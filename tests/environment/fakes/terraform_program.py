@@ -1,16 +1,14 @@
-#!/usr/bin/python3 -SE
 """A fake Terraform: a fixed folder of resources, a state that is written after each of them, locks and interrupted runs."""
 import json
 import os
 import re
-import sys
 
-from world import ACCOUNT, World, end
+from world import ACCOUNT, end
 
 NAME = "inference"
 REGION = "us-west-2"
 VPC = {"vpc": "aws_vpc.this"}
-# address: kind, id (None: AWS invents one), attributes
+# address: kind, id (None: AWS invents one), attributes; an id or a "name" is unique in its kind
 RESOURCES = {
     "aws_kms_key.data": ("kms/key", None, {"description": f"{NAME}: data", "state": "Enabled"}),
     "aws_kms_alias.data": ("kms/alias", f"alias/slipway/{NAME}/data", {"key": "aws_kms_key.data"}),
@@ -20,6 +18,7 @@ RESOURCES = {
     "aws_eip.nat": ("ec2/elastic-ip", None, {}),
     "aws_nat_gateway.this": ("ec2/nat-gateway", None, VPC | {"state": "available"}),
     "aws_security_group.node": ("ec2/security-group", None, VPC | {"name": f"{NAME}-node"}),
+    "aws_launch_template.core": ("ec2/launch-template", None, {"name": f"{NAME}-core"}),
     "aws_cloudwatch_log_group.cluster": ("logs/log-group", f"/aws/eks/{NAME}/cluster", {}),
     "aws_iam_role.cluster": ("iam/role", f"{NAME}-{REGION}-cluster", {}),
     "aws_secretsmanager_secret.huggingface": ("secretsmanager/secret", f"slipway/{NAME}/huggingface-token", {}),
@@ -92,19 +91,20 @@ def planned(folder, destroy):
     return out
 
 
-def say(event):
-    print(json.dumps(event), flush=True)
+def say(world, event):
+    world.say(json.dumps(event) + "\n")
 
 
-def diagnostic(address, summary):
-    say({"type": "diagnostic", "diagnostic": {"severity": "error", "summary": summary, "detail": "", "address": address}})
+def diagnostic(world, address, summary):
+    say(world, {"type": "diagnostic", "diagnostic": {"severity": "error", "summary": summary, "detail": "", "address": address}})
 
 
 def create(world, state, address, version):
     kind, ident, attributes = RESOURCES[address]
     key = f"{kind}/{ident}"
-    if ident and key in world.things:
-        return f"creating {key}: operation error: EntityAlreadyExists: {ident} already exists"
+    same_name = [t for t in world.of(kind) if attributes.get("name") and t.get("name") == attributes["name"]]
+    if same_name or (ident and key in world.things):
+        return f"creating {key}: operation error: EntityAlreadyExists: {ident or attributes['name']} already exists"
     ident = ident or world.new_id(kind.split("/")[1])
     filled = {k: state[v].split("/", 2)[2] if str(v) in RESOURCES else v for k, v in attributes.items()}
     world.make(kind, ident, dict(TAGS), **filled)
@@ -146,7 +146,7 @@ def apply(folder):
     failed = False
     for change in plan:
         address = change["address"]
-        say({"type": "apply_start", "hook": {"resource": {"addr": address}}})
+        say(world, {"type": "apply_start", "hook": {"resource": {"addr": address}}})
         problem = None
         if world.faults.get("expired_in_apply") == address:
             problem = "operation error EC2: CreateVpc, https response error StatusCode: 400, api error ExpiredToken: the token has expired"
@@ -158,18 +158,27 @@ def apply(folder):
             problem = remove(world, state, address)
         else:
             world.things[state[address]]["version"] = version
-        world.save()
         if problem:
-            diagnostic(address, problem)
+            diagnostic(world, address, problem)
             failed = True
             break
         world.die_if(f"after {change['do']} {address}")  # made, and not in any state
-        folder.write(state)
-        world.save()
-        say({"type": "apply_complete", "hook": {"resource": {"addr": address}}})
-    folder.write(state)
+        if not world.faults.get("state_cannot_be_saved"):
+            folder.write(state)
+        say(world, {"type": "apply_complete", "hook": {"resource": {"addr": address}}})
     folder.unlock()
+    if world.faults.pop("state_cannot_be_saved", False):
+        with open(os.path.join(folder.path, "errored.tfstate"), "w") as out:
+            json.dump(state, out)
+        diagnostic(world, "", "Failed to save state")
+        return 1
+    folder.write(state)
     return 1 if failed else 0
+
+
+def name_of(address):
+    _, ident, attributes = RESOURCES[address]
+    return ident or attributes.get("name")
 
 
 def outputs(folder):
@@ -185,43 +194,44 @@ def outputs(folder):
     return {name: {"value": value} for name, value in values.items()}
 
 
-def main(arguments):
+def main(world, arguments, _):
     if arguments == ["version"]:
         end(0, "Terraform v1.11.4\non linux_amd64\n")
     path = arguments.pop(0).removeprefix("-chdir=")
     verb, rest = arguments[0], arguments[1:]
-    with World() as world:
-        folder = Folder(path, world)
-        if verb == "init":
-            if folder.bucket:
-                folder.store()
-            end(0)
-        if verb == "plan":
-            folder.lock()
-            plan = planned(folder, "-destroy" in rest)
-            folder.unlock()
-            json.dump(plan, open(os.path.join(path, "slipway.tfplan"), "w"))
-            end(2 if plan else 0)
-        if verb == "show":
-            plan = json.load(open(os.path.join(path, "slipway.tfplan")))
-            named = [{"address": c["address"], "type": c["address"].split(".")[0], "mode": "managed",
-                      "change": {"actions": [c["do"]], "after": {"name": RESOURCES[c["address"]][1]}}} for c in plan]
-            end(0, json.dumps({"resource_changes": named}))
-        if verb == "apply":
-            end(apply(folder))
-        if verb == "output":
-            end(0, json.dumps(outputs(folder)))
-        if verb == "import":
-            address, ident = rest[-2:]
-            state = live_state(folder)
-            state[address] = f"{RESOURCES[address][0]}/{RESOURCES[address][1]}"
-            folder.write(state)
-            world.count("import " + address)
-            end(0)
-        if verb == "force-unlock":
-            folder.unlock()
-            end(0)
-        end(1, err=f"the fake Terraform does not know {verb}\n")
-
-
-main(sys.argv[1:])
+    folder = Folder(path, world)
+    if verb == "init":
+        if folder.bucket:
+            folder.store()
+        end(0)
+    if verb == "plan":
+        folder.lock()
+        plan = planned(folder, "-destroy" in rest)
+        folder.unlock()
+        json.dump(plan, open(os.path.join(path, "slipway.tfplan"), "w"))
+        end(2 if plan else 0)
+    if verb == "show":
+        plan = json.load(open(os.path.join(path, "slipway.tfplan")))
+        named = [{"address": c["address"], "type": c["address"].split(".")[0], "mode": "managed",
+                  "change": {"actions": [c["do"]], "after": {"name": name_of(c["address"])}}} for c in plan]
+        end(0, json.dumps({"resource_changes": named}))
+    if verb == "apply":
+        end(apply(folder))
+    if verb == "output":
+        end(0, json.dumps(outputs(folder)))
+    if verb == "import":
+        address, ident = rest[-2:]
+        state = live_state(folder)
+        state[address] = f"{RESOURCES[address][0]}/{RESOURCES[address][1] or ident}"
+        folder.write(state)
+        world.count("import " + address)
+        end(0)
+    if arguments[:2] == ["state", "push"]:
+        with open(os.path.join(path, rest[1])) as pushed:
+            folder.write(json.load(pushed))
+        world.count("state push")
+        end(0)
+    if verb == "force-unlock":
+        folder.unlock()
+        end(0)
+    end(1, err=f"the fake Terraform does not know {verb}\n")

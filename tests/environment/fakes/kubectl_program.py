@@ -1,10 +1,8 @@
-#!/usr/bin/python3 -SE
 """A fake kubectl over objects in the world; deleting what a controller made in the account needs that controller."""
 import json
 import re
-import sys
 
-from world import World, end
+from world import end
 
 SINGULAR = {"services": "Service", "statefulsets": "StatefulSet", "persistentvolumeclaims": "PersistentVolumeClaim", "persistentvolumes": "PersistentVolume",
             "nodepools.karpenter.sh": "NodePool", "nodeclaims.karpenter.sh": "NodeClaim", "ec2nodeclasses.karpenter.k8s.aws": "EC2NodeClass"}
@@ -61,42 +59,38 @@ def delete(world, kind, space, name):
     return 0, ""
 
 
-def main(arguments):
+def main(world, arguments, manifests):
     if arguments[0] == "version":
         end(0, "Client Version: v1.35.2\n")
     space = next((a.split("=", 1)[1] for a in arguments if a.startswith("--namespace=")), "")
-    with World() as world:
-        if not world.data["api_alive"]:
-            end(1, err="Unable to connect to the server: dial tcp 10.0.0.1:443: i/o timeout\n")
-        if arguments[:3] == ["get", "--raw", "/readyz"]:
-            end(0, "ok")
-        verb, kind = arguments[0], SINGULAR.get(arguments[1], arguments[1])
-        if verb == "apply":
-            source = arguments[arguments.index("-f") + 1]
-            if source != "-":
-                world.data["applied"][source] = True
-                end(0)
-            for kind, where, name in refs(sys.stdin.read()):
-                world.data["objects"].setdefault(f"{kind}/{where}/{name}", {})
-                world.data["applied"][f"{kind}/{where}/{name}"] = True
+    if not world.data["api_alive"]:
+        end(1, err="Unable to connect to the server: dial tcp 10.0.0.1:443: i/o timeout\n")
+    if arguments[:3] == ["get", "--raw", "/readyz"]:
+        end(0, "ok")
+    verb, kind = arguments[0], SINGULAR.get(arguments[1], arguments[1])
+    if verb == "apply":
+        source = arguments[arguments.index("-f") + 1]
+        if source != "-":
+            world.data["applied"][source] = True
             end(0)
-        if verb == "get" and "--all-namespaces" in arguments:
-            found = [k.split("/", 2) for k in world.data["objects"] if k.startswith(kind + "/")]
-            end(0, json.dumps({"items": [healthy(k, n, s) | world.data["objects"][f"{k}/{s}/{n}"] for k, s, n in found]}))
-        name = arguments[2]
-        if verb == "get":
-            found = look(world, kind, space, name)
-            end(0, json.dumps(found)) if found else end(1, err=f'Error from server (NotFound): {kind} "{name}" not found\n')
-        if verb == "delete":
-            code, words = delete(world, kind, space, name)
-            end(code, err=words)
-        if verb == "patch":
-            found = world.data["objects"].get(f"{kind}/{space}/{name}")
-            if found is not None:  # without its controller, what it made stays in the account
-                found.pop("thing", None)
-                found["finalizer"] = False
-            end(0)
-        end(1, err=f"the fake kubectl does not know {verb}\n")
-
-
-main(sys.argv[1:])
+        for kind, where, name in refs(manifests):
+            world.data["objects"].setdefault(f"{kind}/{where}/{name}", {})
+            world.data["applied"][f"{kind}/{where}/{name}"] = True
+        end(0)
+    if verb == "get" and "--all-namespaces" in arguments:
+        found = [k.split("/", 2) for k in world.data["objects"] if k.startswith(kind + "/")]
+        end(0, json.dumps({"items": [healthy(k, n, s) | world.data["objects"][f"{k}/{s}/{n}"] for k, s, n in found]}))
+    name = arguments[2]
+    if verb == "get":
+        found = look(world, kind, space, name)
+        end(0, json.dumps(found)) if found else end(1, err=f'Error from server (NotFound): {kind} "{name}" not found\n')
+    if verb == "delete":
+        code, words = delete(world, kind, space, name)
+        end(code, err=words)
+    if verb == "patch":
+        found = world.data["objects"].get(f"{kind}/{space}/{name}")
+        if found is not None:  # without its controller, what it made stays in the account
+            found.pop("thing", None)
+            found["finalizer"] = False
+        end(0)
+    end(1, err=f"the fake kubectl does not know {verb}\n")
