@@ -5,6 +5,7 @@
 #   ./test.sh quick      checks and unit tests only
 #   ./test.sh cloud      real Terraform on an emulated AWS (terraform 1.11.4 or newer must be on PATH)
 #   ./test.sh cluster    add-ons and node pools against a real kube-apiserver (built once, 3 minutes)
+#   ./test.sh cluster pods   real pods on the cluster of tools/cluster (root; built once, 10 minutes)
 #
 # Installs what is missing (Debian packages, a Python and a Node client folder under ~/.cache/slipway-tests) and reuses it.
 # The last line is: N passed, N failed, N skipped. A test that needs something absent is skipped and says what it needs.
@@ -13,7 +14,7 @@ cd "$ROOT"
 TIER=${1:-local}
 case "$TIER" in
   local | quick) ;;
-  cloud | cluster) exec "tests/$TIER/run" ;;
+  cloud | cluster) shift; exec "tests/$TIER/run" "$@" ;;
   *) die 2 "unknown tier '$TIER'" "./test.sh, or ./test.sh quick | cloud | cluster" ;;
 esac
 

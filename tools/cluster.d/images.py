@@ -10,7 +10,6 @@ import json
 import pathlib
 import re
 import shutil
-import subprocess
 import tarfile
 import tempfile
 
@@ -131,10 +130,9 @@ def python(name="slipway.dev/python:3.11"):
         IMAGES.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=IMAGES) as scratch:
             root = pathlib.Path(scratch) / "root.tar"
-            subprocess.run(
-                ["mmdebstrap", "--quiet", "--variant=essential", "--include=python3,ca-certificates", "bookworm", root],
-                check=True,
-            )
+            thin = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "info", "locale", "man")]
+            packages = "--include=python3,ca-certificates"
+            isolation.command("mmdebstrap", "--quiet", "--variant=essential", packages, *thin, "bookworm", root)
             pack(name, root, entrypoint=["/usr/bin/python3"])
     load(name, archive)
     return name
