@@ -126,6 +126,8 @@ def bring_up(part):
     began = time.monotonic()
     process = None
     if processes.running(part.name) is None:
+        if part.name == "etcd":
+            processes.stop("kube-apiserver", within_s=1)  # its client would wait up to two minutes before it tries again
         process = processes.start(part)
     processes.wait_until_sound(part, process)
     if process is not None:
@@ -224,6 +226,9 @@ def main():
     arguments = parser.parse_args()
     try:
         return arguments.run(arguments)
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Failure as failure:
         say(f"error: {failure}\n  next: {failure.next_step}")
         return failure.code

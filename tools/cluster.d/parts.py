@@ -165,13 +165,20 @@ def write_configuration():
     write_json("kubelet.yaml", kubelet_configuration())
     write_json("kube-proxy.yaml", proxy_configuration())
     write_json("cni/10-slipway.conflist", cni_configuration())
-    (CONFIG / "resolv.conf").write_text("")
-    (CONFIG / "Corefile").write_text(COREFILE)
-    (CONFIG / "containerd.toml").write_text(containerd_configuration())
+    write("resolv.conf", "")
+    write("Corefile", COREFILE)
+    write("containerd.toml", containerd_configuration())
+
+
+def write(name, text):
+    """Only what differs: kube-proxy ends when its file is touched."""
+    file = CONFIG / name
+    if not file.exists() or file.read_text() != text:
+        file.write_text(text)
 
 
 def write_json(name, value):
-    (CONFIG / name).write_text(json.dumps(value, indent=2) + "\n")  # JSON is YAML
+    write(name, json.dumps(value, indent=2) + "\n")  # JSON is YAML
 
 
 COREFILE = f"""{layout.DOMAIN}:53 in-addr.arpa:53 {{
@@ -214,7 +221,6 @@ def kubelet_configuration():
         "failSwapOn": False,
         # A shared machine: pods get no guarantee against its other work, and a full disk is not theirs to be evicted for.
         "enforceNodeAllocatable": [],
-        "localStorageCapacityIsolation": False,
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {"memory.available": "200Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
