@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/client.h"
+#include "cli/cluster.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
@@ -19,6 +20,7 @@ struct Options {
   std::string what;
   std::int64_t replicas = 0;
   bool dry_run = false;
+  bool no_wait = false;
 };
 
 constexpr std::size_t kMaxValuesBytes = 1u << 20;
@@ -66,6 +68,19 @@ base::Result<int> dry_run(Invocation& invocation, ControlClient& client, const O
 }
 
 base::Result<int> run(Invocation& invocation, const Options& options) {
+  SLIPWAY_TRY(const auto cluster, cluster_of(invocation.globals));
+  if (cluster) {
+    if (!names_a_file(options.what))
+      return Error(ErrorCode::usage,
+                   fmt::format("a cluster needs a values file, and {} is none", options.what))
+          .with_next(
+              "Files for many models are in platform/models/ of the sources: slipway deploy FILE.yaml");
+    return cluster_deploy(invocation, *cluster,
+                          {.file = options.what,
+                           .replicas = options.replicas,
+                           .dry_run = options.dry_run,
+                           .wait = !options.no_wait});
+  }
   SLIPWAY_TRY(const Json request, request_of(options));
   SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));
   Interrupt interrupt;
@@ -102,18 +117,23 @@ Verb deploy_verb() {
           "does the work: Ctrl-C stops the watching only, and the same command watches again. Deploying the "
           "same thing "
           "twice changes nothing. Prints the model's id.",
-      .options =
-          {{.names = "FILE|NAME",
-            .target = &o->what,
-            .help = "A values file (*.yaml), a catalogue name such as smollm2-135m, or a Hugging Face id.",
-            .required = true,
-            .is_file = true},
-           {.names = "--replicas",
-            .target = &o->replicas,
-            .value = "N",
-            .help = "This many replicas instead of what the file says.",
-            .range = {1, 64}},
-           {.names = "--dry-run", .target = &o->dry_run, .help = "Say what would be done; change nothing."}},
+      .options = {{.names = "FILE|NAME",
+                   .target = &o->what,
+                   .help =
+                       "A values file (*.yaml), a catalogue name such as smollm2-135m, or a Hugging Face id.",
+                   .required = true,
+                   .is_file = true},
+                  {.names = "--replicas",
+                   .target = &o->replicas,
+                   .value = "N",
+                   .help = "This many replicas instead of what the file says.",
+                   .range = {1, 64}},
+                  {.names = "--no-wait",
+                   .target = &o->no_wait,
+                   .help = "On a cluster: do not wait until the replicas are ready."},
+                  {.names = "--dry-run",
+                   .target = &o->dry_run,
+                   .help = "Say what would be done (on a cluster: print the objects); change nothing."}},
       .examples = {{"slipway deploy smollm2-135m", "the embedded model"},
                    {"slipway deploy values-llama-32-1b-vllm.yaml --replicas 2",
                     "a model of your own, twice"}},

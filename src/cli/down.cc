@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "cli/client.h"
 #include "cli/cloud.h"
+#include "cli/cluster.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
@@ -122,7 +123,27 @@ base::Result<std::optional<CloudDownOptions>> cloud_options(Invocation& invocati
       .with_next("Give its blueprint: slipway down -f FILE. A local one is named with --environment.");
 }
 
+// The environment on a cluster of somebody's own that is meant, if one is. On EKS the whole environment goes.
+base::Result<std::optional<std::pair<std::string, environment::ClusterPlace>>> cluster_meant(
+    Invocation& invocation, const Options& options) {
+  std::string name = options.name.empty() ? environment_name(invocation.globals) : options.name;
+  if (!options.file.empty()) {
+    SLIPWAY_TRY(const LoadedBlueprint loaded, load_blueprint({.file = options.file, .flags = {}}));
+    if (loaded.blueprint.target != domain::Target::kubernetes)
+      return std::optional<std::pair<std::string, environment::ClusterPlace>>();
+    name = loaded.blueprint.name;
+  }
+  if (is_cloud_environment(name)) return std::optional<std::pair<std::string, environment::ClusterPlace>>();
+  Globals globals = invocation.globals;
+  globals.environment = name;
+  SLIPWAY_TRY(const auto place, cluster_of(globals));
+  if (!place) return std::optional<std::pair<std::string, environment::ClusterPlace>>();
+  return std::optional(std::pair(name, *place));
+}
+
 base::Result<int> run(Invocation& invocation, const Options& options) {
+  SLIPWAY_TRY(const auto cluster, cluster_meant(invocation, options));
+  if (cluster) return cluster_down(invocation, cluster->first, cluster->second, options.dry_run);
   SLIPWAY_TRY(const auto in_cloud, cloud_options(invocation, options));
   if (in_cloud) return cloud_down(invocation, *in_cloud);
   SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));

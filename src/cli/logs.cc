@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/client.h"
+#include "cli/cluster.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
@@ -110,6 +111,8 @@ std::string path_of(const Options& options, const Which& wanted) {
 }
 
 base::Result<int> run(Invocation& invocation, const Options& options) {
+  SLIPWAY_TRY(const auto cluster, cluster_of(invocation.globals));
+  if (cluster) return cluster_logs(invocation, *cluster, options.name, options.tail);
   SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));
   Interrupt interrupt;
   auto models = client.get("/control/v1/models");

@@ -79,6 +79,25 @@ Table replica_table(const Json& models, const Console& console) {
   return table;
 }
 
+Table cluster_table(const Json& models, const Console& console) {
+  Table table({{.heading = "MODEL", .keep = true},
+               {.heading = "REPLICA", .keep = true},
+               {.heading = "STATE", .keep = true},
+               {.heading = "SERVER"},
+               {.heading = "NODE"},
+               {.heading = "REMARK"}});
+  for (const Json& model : models) {
+    const std::string id = without_controls(text_of(model, "id")),
+                      server = without_controls(text_of(model, "framework"));
+    for (const Json& replica : list_of(model, "replicas"))
+      table.add({id, without_controls(text_of(replica, "id")), state_cell(console, text_of(replica, "state")),
+                 server, without_controls(text_of(replica, "node")), replica_remark(replica)});
+    if (list_of(model, "replicas").empty())
+      table.add({id, "", state_cell(console, text_of(model, "state")), server});
+  }
+  return table;
+}
+
 void print_deployed(Console& console, const Json& model, bool verbose) {
   const std::string id = text_of(model, "id");
   const std::size_t replicas = list_of(model, "replicas").size();

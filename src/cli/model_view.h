@@ -9,6 +9,8 @@ namespace slipway::cli {
 
 // One row a replica (its id begins with the model's), or one for a model without any.
 Table replica_table(const Json& models, const Console& console);
+// The same on a cluster: nodes instead of processes.
+Table cluster_table(const Json& models, const Console& console);
 // "ready", painted by its meaning.
 std::string state_cell(const Console& console, const std::string& state);
 // What a replica is doing or why it is not ready: "weights 62 %", "killed by SIGKILL, 3 restarts", "" when

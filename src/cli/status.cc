@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
 #include "cli/client.h"
 #include "cli/cloud.h"
+#include "cli/cluster.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
@@ -36,9 +38,38 @@ std::string human(const Console& console, const Json& status) {
          table.render(console.facts(), height > kLinesBesideTable + 2 ? height - kLinesBesideTable : 2);
 }
 
+base::Result<int> of_cluster(Invocation& invocation, const Options& options,
+                             const environment::ClusterPlace& place) {
+  const io::Patience patience(&Interrupt::flag());
+  const auto snapshot = [&]() -> base::Result<std::string> {
+    SLIPWAY_TRY(const Json models, cluster_models(invocation.globals, place, patience));
+    const auto ready =
+        std::ranges::count_if(models, [](const Json& m) { return text_of(m, "state") == "ready"; });
+    const Json status{{"environment", environment_name(invocation.globals)},
+                      {"target", "kubernetes"},
+                      {"namespace", place.name_space},
+                      {"healthy", static_cast<std::size_t>(ready) == models.size()},
+                      {"models", models}};
+    return shown(
+        invocation, status,
+        [&] {
+          std::string out =
+              fmt::format("{} of {} ready in namespace {}.\n", ready,
+                          counted(static_cast<double>(models.size()), "model"), place.name_space);
+          const Table table = cluster_table(models, invocation.console);
+          return table.rows() == 0 ? out + "\nDeploy a model: `slipway deploy values.yaml`.\n"
+                                   : out + "\n" + table.render(invocation.console.facts());
+        },
+        options.watch);
+  };
+  return watch(invocation, options.watch, options.interval_s, snapshot);
+}
+
 base::Result<int> run(Invocation& invocation, const Options& options) {
   if (const std::string name = environment_name(invocation.globals); is_cloud_environment(name))
     return cloud_status(invocation, name);
+  SLIPWAY_TRY(const auto cluster, cluster_of(invocation.globals));
+  if (cluster) return of_cluster(invocation, options, *cluster);
   SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));
   const auto snapshot = [&]() -> base::Result<std::string> {
     SLIPWAY_TRY(const Json status, client.get("/control/v1/status"));

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/client.h"
+#include "cli/cluster.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
@@ -50,6 +51,8 @@ base::Result<int> dry_run(Invocation& invocation, ControlClient& client, const s
 }
 
 base::Result<int> run(Invocation& invocation, const Options& options) {
+  SLIPWAY_TRY(const auto cluster, cluster_of(invocation.globals));
+  if (cluster) return cluster_undeploy(invocation, *cluster, options.name, options.dry_run);
   SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));
   if (options.dry_run) return dry_run(invocation, client, options.name);
   Interrupt interrupt;

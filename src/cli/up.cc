@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "cli/client.h"
 #include "cli/cloud.h"
+#include "cli/cluster.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "codec/blueprint.h"
@@ -124,6 +125,8 @@ base::Result<int> start(Invocation& invocation, const UpOptions& options, StartR
                      .allow_my_ip = options.allow_my_ip,
                      .reachable = options.reachable,
                      .check_pools = options.check_pools});
+  if (loaded.blueprint.target == domain::Target::kubernetes && !options.dry_run)
+    return cluster_up(invocation, loaded);
   SLIPWAY_RETURN_IF_ERROR(codec::require_local(loaded.blueprint));
   const std::string environment = up_environment(invocation.globals, loaded);
   if (options.dry_run) {

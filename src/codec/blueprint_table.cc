@@ -35,6 +35,10 @@ constexpr Variable kVariables[] = {
      "values files or catalogue names that `up` deploys; empty means the embedded model"},
     {"catalog_dir", text, "\"\"", kLocal, "folder with further catalogue files (*.yaml)"},
 
+    {"kubeconfig", text, "\"\"", kKubernetes,
+     "the cluster's kubeconfig file; empty means $KUBECONFIG, else ~/.kube/config"},
+    {"kube_context", text, "\"\"", kKubernetes, "the context in it; empty means its current one"},
+    {"kube_namespace", text, "\"models\"", kKubernetes, "the namespace of models; made where it is not there"},
     {"topology", text, "\"same-zone\"", kClusters,
      "\"same-zone\" keeps a model's replicas in one zone, \"spread\" over all of them"},
     {"state", text, "\"local\"", kEks,

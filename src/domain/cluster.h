@@ -33,6 +33,7 @@ struct Cluster {
   int core_disk_gib = 0;
   int log_retention_days = 0;
   std::string ami_family;
+  std::string kubeconfig, kube_context, kube_namespace;  // of target "kubernetes"
   std::map<std::string, bool> node_pools;  // "gpu", "neuron", ...
   std::map<std::string, bool> eks_addons;  // enable_cluster_addons
   std::map<std::string, std::int64_t>

@@ -171,18 +171,12 @@ Result<io::RestAnswer> Client::call(io::RestCall call) {
 }
 
 // Passing refusals are tried again; a 401 asks for a new token once.
-Result<Json> Client::answered(io::RestCall call) {
+Result<std::string> Client::body_of(io::RestCall call) {
   base::Duration pause = kFirstPause;
   call.deadline = base::Deadline::after(kCallTime);
   for (int attempt = 1;; ++attempt) {
-    SLIPWAY_TRY(const io::RestAnswer answer, this->call(call));
-    if (answer.status >= 200 && answer.status < 300) {
-      auto json = codec::parse_json(answer.body);
-      if (json) return *std::move(json);
-      return Error(ErrorCode::kubernetes_failed,
-                   fmt::format("{} answered something that is not JSON", call.path))
-          .with_detail(answer.body.substr(0, 500));
-    }
+    SLIPWAY_TRY(io::RestAnswer answer, this->call(call));
+    if (answer.status >= 200 && answer.status < 300) return std::move(answer.body);
     if (answer.status == 401 && attempt == 1) {
       token_until_ = base::MonotonicTime::min();
       continue;
@@ -193,6 +187,19 @@ Result<Json> Client::answered(io::RestCall call) {
         std::min<base::Duration>(std::chrono::seconds(answer.retry_after_s), std::chrono::seconds(5))));
     pause *= 2;
   }
+}
+
+Result<Json> Client::answered(io::RestCall call) {
+  const std::string path = call.path;
+  SLIPWAY_TRY(const std::string body, body_of(std::move(call)));
+  auto json = codec::parse_json(body);
+  if (json) return *std::move(json);
+  return Error(ErrorCode::kubernetes_failed, fmt::format("{} answered something that is not JSON", path))
+      .with_detail(body.substr(0, 500));
+}
+
+Result<std::string> Client::text(const std::string& path) {
+  return body_of({.path = path});
 }
 
 Result<std::optional<Json>> Client::get(const std::string& path) {

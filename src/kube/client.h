@@ -46,6 +46,7 @@ class Client {
   static base::Result<Client> open(const std::filesystem::path& kubeconfig, const std::string& context = {});
   static base::Result<Client> in_cluster();
 
+  base::Result<std::string> text(const std::string& path);         // what is no JSON: a log
   base::Result<std::optional<Json>> get(const std::string& path);  // nothing when it is not there
   // All pages: {"metadata": {"resourceVersion"}, "items"}. `selector`: label selector, may be empty.
   base::Result<Json> list(const std::string& path, const std::string& selector = {});
@@ -70,6 +71,7 @@ class Client {
   base::Result<void> connect();
   base::Result<void> authenticate();  // a token that is fresh enough
   base::Result<io::RestAnswer> call(io::RestCall call);
+  base::Result<std::string> body_of(io::RestCall call);  // of a success
   base::Result<Json> answered(io::RestCall call);
 
   codec::KubeAccess access_;

@@ -27,6 +27,7 @@ void add_chart(std::vector<std::string>& arguments, const Chart& chart) {
   arguments.push_back(chart.chart);
   if (!chart.repository.empty()) arguments.insert(arguments.end(), {"--repo", chart.repository});
   if (!chart.version.empty()) arguments.insert(arguments.end(), {"--version", chart.version});
+  for (const std::string& one : chart.set) arguments.insert(arguments.end(), {"--set", one});
 }
 
 }  // namespace
@@ -41,6 +42,7 @@ io::ToolNeed helm_need() {
 Result<io::ToolAnswer> Helm::call(std::vector<std::string> arguments, std::string input) {
   SLIPWAY_RETURN_IF_ERROR(patience_.check());
   arguments.push_back("--kubeconfig=" + kubeconfig_.string());
+  if (!context_.empty()) arguments.push_back("--kube-context=" + context_);
   auto answer = io::call_tool(tool_, {.arguments = std::move(arguments),
                                       .input = std::move(input),
                                       .deadline = base::Deadline::after(kCallTime)});
@@ -48,13 +50,38 @@ Result<io::ToolAnswer> Helm::call(std::vector<std::string> arguments, std::strin
   return answer;
 }
 
-Result<std::optional<Release>> Helm::release(const std::string& name, const std::string& name_space) {
-  SLIPWAY_TRY(const io::ToolAnswer answer, call({"list", "--all", "--namespace", name_space, "--filter",
-                                                 fmt::format("^{}$", name), "-o", "json"}));
+// Every state by its own flag: Helm 4 has no --all any more.
+Result<codec::Json> Helm::list(const std::string& name_space, const std::string& filter) {
+  std::vector<std::string> arguments = {"list",         "--namespace",   name_space, "-o",
+                                        "json",         "--deployed",    "--failed", "--pending",
+                                        "--superseded", "--uninstalling"};
+  if (!filter.empty()) arguments.insert(arguments.end(), {"--filter", filter});
+  SLIPWAY_TRY(const io::ToolAnswer answer, call(std::move(arguments)));
   if (!answer.ok()) return failed("helm list", answer.why());
-  const auto json = codec::parse_json(answer.out);
-  if (!json || !json->is_array() || json->empty()) return std::optional<Release>();
-  return std::optional(Release{codec::text(json->front(), "status"), codec::text(json->front(), "chart")});
+  auto json = codec::parse_json(answer.out);
+  return json && json->is_array() ? *std::move(json) : codec::Json::array();
+}
+
+Result<std::optional<Release>> Helm::release(const std::string& name, const std::string& name_space) {
+  SLIPWAY_TRY(const codec::Json found, list(name_space, fmt::format("^{}$", name)));
+  if (found.empty()) return std::optional<Release>();
+  return std::optional(Release{codec::text(found.front(), "status"), codec::text(found.front(), "chart")});
+}
+
+Result<std::vector<std::string>> Helm::releases(const std::string& name_space) {
+  SLIPWAY_TRY(const codec::Json found, list(name_space, ""));
+  std::vector<std::string> out;
+  for (const codec::Json& release : found) out.push_back(codec::text(release, "name"));
+  return out;
+}
+
+Result<std::string> Helm::render(const Chart& chart) {
+  std::vector<std::string> arguments = {"template", chart.release};
+  add_chart(arguments, chart);
+  arguments.insert(arguments.end(), {"--namespace", chart.name_space, "--values", "-"});
+  SLIPWAY_TRY(io::ToolAnswer answer, call(std::move(arguments), chart.values));
+  if (!answer.ok()) return failed(fmt::format("helm template {}", chart.release), answer.why());
+  return std::move(answer.out);
 }
 
 Result<void> Helm::put_right(const Chart& chart) {

