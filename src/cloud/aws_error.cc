@@ -89,7 +89,7 @@ ErrorCode code_of(const AwsWords& words) {
 
 AwsWords aws_words(std::string_view text) {
   static const std::regex kSentence(
-      R"(An error occurred \(([^)]+)\) when calling the ([A-Za-z0-9]+) operation[^:]*: ?([\s\S]*))");
+      R"(An error occurred \(([^)]+)\) when calling the ([A-Za-z0-9]+) operation(?: \([^)]*\))?[^:]*: ?([\s\S]*))");
   // Terraform's provider: "operation error EC2: CreateVpc, ... StatusCode: 400, ... api error NAME: MESSAGE"
   static const std::regex kProvider(
       R"(operation error [^:]*: ([A-Za-z0-9]+),[\s\S]*api error ([A-Za-z0-9.]+):? ?([\s\S]*))");

@@ -128,7 +128,7 @@ class Environment(unittest.TestCase):
         for seed in range(3):
             with self.subTest(seed=seed):
                 world = self.world()
-                world.faults(throttle=0.2, server=0.2, seed=seed)
+                world.faults(throttle=0.1, server=0.1, seed=seed)
                 self.well(world.up())
                 self.assertEqual(world.shape(), calm)
                 self.once_each(world)

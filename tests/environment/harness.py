@@ -61,7 +61,7 @@ def settle_in(folder, world=None):
 
 def fresh():
     return {"account": "111122223333", "things": {}, "objects": {}, "releases": {}, "applied": {}, "health": HEALTH, "quotas": {}, "faults": {},
-            "done": {}, "calls": 0, "ids": 0, "api_alive": True, "lock_who": ""}
+            "done": {}, "calls": 0, "asked": {}, "ids": 0, "api_alive": True, "lock_who": ""}
 
 
 class World:

@@ -281,7 +281,7 @@ def main(world, arguments, _):
     service, operation = arguments[:2]
     given = json.loads(arguments[arguments.index("--cli-input-json") + 1]) if "--cli-input-json" in arguments else {}
     called = "".join(word.capitalize() for word in operation.split("-"))
-    fault = world.call()
+    fault = world.call(" ".join(arguments))
     try:
         if fault:
             raise Refused(*fault)

@@ -58,13 +58,16 @@ class World:
         self.data["ids"] += 1
         return f"{prefix}-{self.data['ids']:08d}"
 
-    def call(self):
-        """Counts a call to AWS; the fault that it meets, or None."""
+    def call(self, words):
+        """Counts a call to AWS; the fault that it meets, or None. Dice fall by what is asked and how often, not by the order of calls:
+        several are made at the same time, and a seed must give the same faults again."""
         self.data["calls"] += 1
         expire = self.faults.get("expire_after")
         if expire and self.data["calls"] > expire:
             return "ExpiredToken", "The security token included in the request is expired"
-        dice = random.Random(self.faults.get("seed", 0) * 100003 + self.data["calls"]).random()
+        asked = self.data["asked"]
+        asked[words] = asked.get(words, 0) + 1
+        dice = random.Random(f"{self.faults.get('seed', 0)} {asked[words]} {words}").random()
         throttle = self.faults.get("throttle", 0)
         if dice < throttle:
             return "ThrottlingException", "Rate exceeded"
