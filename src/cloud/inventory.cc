@@ -33,10 +33,13 @@ Json filters(const std::string& name, const std::vector<std::string>& values) {
 }
 
 Result<Inventory> Taker::take() {
-  SLIPWAY_RETURN_IF_ERROR(side_by_side({[this] { return tagged(kEnvironmentTag, name()); },
-                                        [this] { return tagged("elbv2.k8s.aws/cluster", name()); },
-                                        [this] { return tagged("kubernetes.io/cluster/" + name(), "owned"); },
-                                        part(&Taker::vpcs)}));
+  std::vector<Task> first;
+  first.push_back(part(&Taker::vpcs));
+  for (const auto& [key, value] : {std::pair<std::string, std::string>{kEnvironmentTag, name()},
+                                   {"elbv2.k8s.aws/cluster", name()},
+                                   {"kubernetes.io/cluster/" + name(), "owned"}})
+    first.emplace_back([this, key, value] { return tagged(key, value); });
+  SLIPWAY_RETURN_IF_ERROR(side_by_side(first));
   std::vector<Task> parts = network();
   for (const Part ask : {&Taker::roles, &Taker::rules, &Taker::keys, &Taker::volumes, &Taker::snapshots,
                          &Taker::addresses, &Taker::templates, &Taker::balancers, &Taker::target_groups,
