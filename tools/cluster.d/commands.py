@@ -1,4 +1,4 @@
-"""tools/cluster up | down | status | image | kubectl: what the person sees."""
+"""tools/cluster up | down | status | image | operators: what the person sees."""
 
 import argparse
 import contextlib
@@ -15,6 +15,7 @@ import certificates
 import images
 import isolation
 import layout
+import operators
 import parts
 import processes
 from layout import CACHE, KUBECONFIG, STATE, Failure, say
@@ -178,20 +179,34 @@ def status(_arguments):
     if not STATE.exists() or not layout.built():
         say("There is no cluster here.\n  next: tools/cluster up")
         return 1
-    sick = 0
+    sick, answers = 0, False
     for part in parts.all_parts():
         pid = processes.running(part.name)
         trouble = parts.sound(part) if pid and isolation.NETWORK.exists() else "not running"
         if trouble is None:
+            answers = answers or part.name == "kube-apiserver"
             print(f"{part.name:<24} {pid:>8}  healthy")
             continue
         sick += 1
         print(f"{part.name:<24} {pid or '-':>8}  {trouble}\n{processes.last_lines(part.name, 1)}")
-    if processes.running("kube-apiserver"):
+    if answers:
         print(kubectl("get", "nodes,pods", "--all-namespaces", "-o", "wide", check=False).stdout.rstrip())
     if sick:
         say(f"{sick} parts are not healthy.\n  next: tools/cluster up (it starts what is missing); logs are in {layout.LOGS}")
     return 1 if sick else 0
+
+
+def must_be_up():
+    if not layout.built() or not processes.running("containerd") or not processes.running("kube-apiserver"):
+        raise Failure("no cluster is up", "tools/cluster up", 4)
+
+
+def install_operators(arguments):
+    with alone():
+        must_be_up()
+        for name in arguments.names:
+            operators.install(name, kubectl)
+    return 0
 
 
 def image(arguments):
@@ -199,8 +214,7 @@ def image(arguments):
     if source is None and arguments.name != "python":
         raise Failure("which file system?", "tools/cluster image NAME:TAG FOLDER|FILE.tar|PROGRAM, or: tools/cluster image python", 2)
     with alone():
-        if not layout.CONTAINERD_SOCKET.exists() or not processes.running("containerd"):
-            raise Failure("no cluster is up to load an image into", "tools/cluster up", 4)
+        must_be_up()
         if source is None:
             name = images.python()
         else:
@@ -223,6 +237,9 @@ def main():
     of_image.add_argument("--user", default="", help="a number")
     of_image.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
     of_image.set_defaults(run=image)
+    of_operators = verbs.add_parser("operators", help="build operators from their Go modules and run them as pods")
+    of_operators.add_argument("names", nargs="+", choices=sorted(operators.OPERATORS), metavar="NAME", help=", ".join(operators.OPERATORS))
+    of_operators.set_defaults(run=install_operators)
     arguments = parser.parse_args()
     try:
         return arguments.run(arguments)

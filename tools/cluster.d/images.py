@@ -35,8 +35,8 @@ def full_name(name):
     return name if "." in first or ":" in first or first == "localhost" else f"docker.io/{name}"
 
 
-def layer_of(source, layer):
-    """Writes the layer: a folder as it is, a .tar as it is, a program as /bin/<its name>. Returns a default command."""
+def layer_of(source, layer, at):
+    """Writes the layer: a folder as it is, a .tar as it is, a program at its place. Returns a default command."""
     if source.is_dir():
         tar = ["tar", "--numeric-owner", "--xattrs", "-C", source, "-cf", layer, "."]
         isolation.command(*tar)
@@ -56,11 +56,12 @@ def layer_of(source, layer):
         entry = tarfile.TarInfo("etc/passwd")
         entry.size = len(users)
         tar.addfile(entry, io.BytesIO(users))
-        entry = tarfile.TarInfo(f"bin/{source.name}")
+        at = at or f"/bin/{source.name}"
+        entry = tarfile.TarInfo(at.lstrip("/"))
         entry.size, entry.mode = source.stat().st_size, 0o755
         with source.open("rb") as program:
             tar.addfile(entry, program)
-    return [f"/bin/{source.name}"]
+    return [at]
 
 
 def digest_of(file):
@@ -68,14 +69,14 @@ def digest_of(file):
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def pack(name, source, entrypoint=None, user="", environment=()):
+def pack(name, source, entrypoint=None, user="", environment=(), at=None):
     """Makes the archive of an image and returns its file."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     name = full_name(name)
     target = archive_of(name)
     with tempfile.TemporaryDirectory(dir=IMAGES) as scratch:
         layer = pathlib.Path(scratch) / "layer.tar"
-        command = layer_of(pathlib.Path(source), layer)
+        command = layer_of(pathlib.Path(source), layer, at)
         configuration = json.dumps({
             "architecture": "arm64" if isolation.command("uname", "-m").stdout.strip() == "aarch64" else "amd64",
             "os": "linux",

@@ -151,7 +151,8 @@ def kubelet():
         hostname_override=layout.NODE,
         node_ip=layout.NODE_ADDRESS,
         root_dir="/var/lib/kubelet",  # lies on a folder of ours; drivers and plugins expect this path
-        node_labels="topology.kubernetes.io/zone=local-a,topology.kubernetes.io/region=local",
+        # The pool is what our add-ons select for what is not a model.
+        node_labels="topology.kubernetes.io/zone=local-a,topology.kubernetes.io/region=local,slipway.dev/pool=general-purpose",
     )
 
 
