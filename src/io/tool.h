@@ -17,11 +17,11 @@
 namespace slipway::io {
 
 struct ToolNeed {
-  std::string name;                            // "terraform"
+  std::string name;  // "terraform"
   // Its version is the first x.y or x.y.z that this prints; empty: any version will do.
   std::vector<std::string> version_arguments;
-  std::string minimum;                         // "1.11.0"
-  std::string how_to_get;                      // one sentence
+  std::string minimum;     // "1.11.0"
+  std::string how_to_get;  // one sentence
 };
 
 struct Tool {
