@@ -205,7 +205,7 @@ def install_operators(arguments):
     with alone():
         must_be_up()
         for name in arguments.names:
-            operators.install(name, kubectl)
+            operators.install(name, kubectl, arguments.instance_types)
     return 0
 
 
@@ -239,6 +239,7 @@ def main():
     of_image.set_defaults(run=image)
     of_operators = verbs.add_parser("operators", help="build operators from their Go modules and run them as pods")
     of_operators.add_argument("names", nargs="+", choices=sorted(operators.OPERATORS), metavar="NAME", help=", ".join(operators.OPERATORS))
+    of_operators.add_argument("--instance-types", type=pathlib.Path, metavar="FILE", help="the machines that karpenter-kwok may choose from, JSON")
     of_operators.set_defaults(run=install_operators)
     arguments = parser.parse_args()
     try:

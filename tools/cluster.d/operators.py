@@ -53,7 +53,7 @@ OPERATORS = {
         "default",
         "prometheus-operator",
     ),
-    "karpenter": Operator(
+    "karpenter-kwok": Operator(
         "sigs.k8s.io/karpenter",
         "v1.14.1",
         "sigs.k8s.io/karpenter/kwok",
@@ -65,6 +65,9 @@ OPERATORS = {
 }
 
 
+INSTANCE_TYPES = layout.STATE / "instance-types"
+
+
 def build(*arguments):
     done = subprocess.run(
         [layout.ROOT / "tools/cluster.d/build", *arguments], stdout=subprocess.PIPE, text=True, check=False
@@ -74,8 +77,11 @@ def build(*arguments):
     return pathlib.Path(done.stdout.strip().partition("=")[2])
 
 
-def install(name, kubectl):
+def install(name, kubectl, instance_types=None):
     """Builds, loads and installs one operator, and waits until its pods are ready."""
+    if instance_types:  # lies where the pod's host volume looks
+        INSTANCE_TYPES.mkdir(exist_ok=True)
+        (INSTANCE_TYPES / "types.json").write_bytes(instance_types.read_bytes())
     operator, began = OPERATORS[name], time.monotonic()
     program = build("program", name, operator.package, operator.version)
     module = build("module", name, operator.module, operator.version)
@@ -129,18 +135,23 @@ def karpenter_objects(operator):
         "CPU_REQUESTS": "1000m",
         "MEMORY_LIMIT": "1073741824",
     }
-    # Replaced by a test's own list of instance types: the ConfigMap "instance-types", key instance_types.json.
-    volume = {"name": "types", "configMap": {"name": "instance-types", "optional": True}}
+    volumes, mounts, annotations = [], [], {}
+    own_types = INSTANCE_TYPES / "types.json"
+    if own_types.exists():  # else the few hundred that the build carries
+        environment["INSTANCE_TYPES_FILE_PATH"] = "/types/types.json"
+        volumes = [{"name": "types", "hostPath": {"path": str(INSTANCE_TYPES), "type": "Directory"}}]
+        mounts = [{"name": "types", "mountPath": "/types", "readOnly": True}]
+        annotations = {"slipway.dev/instance-types": images.digest_of(own_types)}  # another list, another pod
     container = {
         "name": "controller",
         "image": operator.image,
         "imagePullPolicy": "IfNotPresent",
         "env": [{"name": key, "value": value} for key, value in environment.items()],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": 8081}, "periodSeconds": 2},
-        "volumeMounts": [{"name": "types", "mountPath": "/types"}],
+        "volumeMounts": mounts,
     }
     labels = {"app.kubernetes.io/name": "karpenter"}
-    pod = {"serviceAccountName": operator.deployment, "containers": [container], "volumes": [volume]}
+    pod = {"serviceAccountName": operator.deployment, "containers": [container], "volumes": volumes}
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": operator.namespace}}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
     yield {
@@ -157,7 +168,7 @@ def karpenter_objects(operator):
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod},
         },
     }
 
@@ -166,5 +177,5 @@ INSTALL = {
     "lws": install_lws,
     "kuberay": install_kuberay,
     "prometheus-operator": install_prometheus,
-    "karpenter": install_karpenter,
+    "karpenter-kwok": install_karpenter,
 }
