@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "base/time.h"
-#include "cli/interrupt.h"
 #include "environment/prices.h"
 
 namespace slipway::cli {
@@ -62,7 +61,7 @@ void CloudWatcher::waiting(std::string_view what, base::Duration elapsed) {
   progress_.update({.phase = "work", .subject = title_, .message = message});
 }
 
-io::Patience patience_for(CloudWatcher& watcher) {
+io::Patience Work::patience_for(CloudWatcher& watcher) {
   return io::Patience(
       &Interrupt::flag(),
       [&watcher](std::string_view what, base::Duration elapsed) { watcher.waiting(what, elapsed); },

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "cli/blueprint_settings.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/verb.h"
 #include "cloud/terraform.h"
@@ -68,7 +69,19 @@ class CloudWatcher final : public environment::Watcher {
   base::MonotonicTime start_ = base::monotonic_now();
 };
 
-// Waits that end at Ctrl-C and are told to the watcher.
-io::Patience patience_for(CloudWatcher& watcher);
+// What a command in the cloud or on a cluster works under: Ctrl-C, progress, and waits that know of both.
+struct Work {
+  explicit Work(Invocation& invocation, bool quiet) : watcher(invocation.console, quiet) {}
+  explicit Work(Invocation& invocation) : Work(invocation, invocation.globals.quiet) {}
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+
+  Interrupt interrupt;
+  CloudWatcher watcher;
+  const io::Patience patience = patience_for(watcher);
+
+ private:
+  static io::Patience patience_for(CloudWatcher& watcher);
+};
 
 }  // namespace slipway::cli

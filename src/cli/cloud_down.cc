@@ -4,7 +4,6 @@
 #include <sstream>
 
 #include "cli/cloud.h"
-#include "cli/interrupt.h"
 #include "cli/text.h"
 #include "codec/blueprint.h"
 #include "codec/price_list.h"
@@ -132,20 +131,18 @@ base::Result<int> cloud_down(Invocation& invocation, const CloudDownOptions& opt
   if (subject.blueprint.cluster.is_protected())
     return Error(ErrorCode::is_protected, fmt::format("environment {} has protected = true", name))
         .with_next("Set protected = false in its blueprint, then `slipway down -f FILE`.");
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
-  const io::Patience patience = patience_for(watcher);
+  Work work(invocation);
   SLIPWAY_TRY(auto session, environment::Session::open({.paths = paths,
                                                         .name = name,
                                                         .region = subject.blueprint.cluster.region,
                                                         .command = "slipway down",
-                                                        .patience = patience,
-                                                        .watcher = watcher}));
-  watcher.step("look at what exists");
+                                                        .patience = work.patience,
+                                                        .watcher = work.watcher}));
+  work.watcher.step("look at what exists");
   SLIPWAY_TRY(const domain::PriceList prices, prices_for(subject.blueprint.cluster.region));
   SLIPWAY_TRY(const cloud::Inventory before,
               cloud::take_inventory(session->aws(), name, session->identity().account, prices));
-  watcher.finish();
+  work.watcher.finish();
   if (options.dry_run && invocation.globals.output != OutputFormat::table) {
     print_value(
         invocation.console, invocation.globals.output,
@@ -172,7 +169,7 @@ base::Result<int> cloud_down(Invocation& invocation, const CloudDownOptions& opt
                                                                .prices = prices,
                                                                .kubernetes_version = version,
                                                                .before = before}));
-  watcher.finish();
+  work.watcher.finish();
   return finish(invocation, receipt);
 }
 

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "cli/cloud.h"
-#include "cli/interrupt.h"
 #include "environment/preflight.h"
 #include "environment/up.h"
 
@@ -9,21 +8,19 @@ namespace slipway::cli {
 
 base::Result<cloud::Change> cloud_difference(Invocation& invocation, const domain::Blueprint& blueprint,
                                              environment::Plan& plan) {
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
-  const io::Patience patience = patience_for(watcher);
+  Work work(invocation);
   SLIPWAY_TRY(const io::Paths paths, io::user_paths());
   SLIPWAY_TRY(auto session, environment::Session::open({.paths = paths,
                                                         .name = blueprint.name,
                                                         .region = blueprint.cluster.region,
                                                         .command = "slipway plan --live",
-                                                        .patience = patience,
-                                                        .watcher = watcher}));
-  watcher.step("ask for quotas");
+                                                        .patience = work.patience,
+                                                        .watcher = work.watcher}));
+  work.watcher.step("ask for quotas");
   SLIPWAY_TRY(const auto unasked, environment::read_quotas(session->aws(), plan.quotas));
   for (const std::string& name : unasked)
-    watcher.warn(fmt::format("the quota \"{}\" could not be read", name));
-  watcher.step("compare with what exists");
+    work.watcher.warn(fmt::format("the quota \"{}\" could not be read", name));
+  work.watcher.step("compare with what exists");
   return environment::difference(*session, {.blueprint = blueprint,
                                             .blueprint_text = {},
                                             .flags = {},

@@ -2,7 +2,6 @@
 
 #include "cli/cloud.h"
 #include "cli/confirm.h"
-#include "cli/interrupt.h"
 #include "codec/addon.h"
 #include "codec/blueprint.h"
 #include "codec/price_list.h"
@@ -45,12 +44,10 @@ void print_receipt(Invocation& invocation, const Json& receipt) {
 
 base::Result<int> cloud_up(Invocation& invocation, const LoadedBlueprint& loaded,
                            const CloudUpOptions& options) {
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
-  const io::Patience patience = patience_for(watcher);
+  Work work(invocation);
   domain::Blueprint blueprint = loaded.blueprint;
   std::vector<std::string> flags = options.sources.flags;
-  if (options.allow_my_ip) SLIPWAY_RETURN_IF_ERROR(allow_my_address(blueprint, flags, patience));
+  if (options.allow_my_ip) SLIPWAY_RETURN_IF_ERROR(allow_my_address(blueprint, flags, work.patience));
   SLIPWAY_TRY(const domain::PriceList prices, prices_for(blueprint.cluster.region));
   SLIPWAY_TRY(const environment::Plan plan, environment::make_plan({.blueprint = blueprint,
                                                                     .models = {},
@@ -66,8 +63,8 @@ base::Result<int> cloud_up(Invocation& invocation, const LoadedBlueprint& loaded
                                                         .name = blueprint.name,
                                                         .region = blueprint.cluster.region,
                                                         .command = "slipway up",
-                                                        .patience = patience,
-                                                        .watcher = watcher}));
+                                                        .patience = work.patience,
+                                                        .watcher = work.watcher}));
   SLIPWAY_TRY(const auto owner, session->journal().ownership());
   const bool exists = owner && owner->life == "up";
   if (!exists) {
@@ -82,7 +79,7 @@ base::Result<int> cloud_up(Invocation& invocation, const LoadedBlueprint& loaded
   }
   const auto agree = [&](const cloud::Change& change) -> base::Result<bool> {
     if (!exists || change.none()) return true;
-    watcher.note(change_text(change));
+    work.watcher.note(change_text(change));
     return confirm(invocation, "Carry it out?");
   };
   SLIPWAY_TRY(const Json receipt,
@@ -94,7 +91,7 @@ base::Result<int> cloud_up(Invocation& invocation, const LoadedBlueprint& loaded
                                          .reach_promised = options.reachable,
                                          .check_pools = options.check_pools,
                                          .agree = agree}));
-  watcher.finish();
+  work.watcher.finish();
   if (!receipt.is_null()) print_receipt(invocation, receipt);
   return 0;
 }

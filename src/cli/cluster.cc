@@ -6,7 +6,6 @@
 
 #include "cli/cloud.h"
 #include "cli/confirm.h"
-#include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
 #include "codec/values.h"
@@ -82,19 +81,17 @@ Result<std::optional<environment::ClusterPlace>> cluster_of(const Globals& globa
 
 Result<int> cluster_up(Invocation& invocation, const LoadedBlueprint& loaded) {
   const domain::Blueprint& blueprint = loaded.blueprint;
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
-  const io::Patience patience = patience_for(watcher);
+  Work work(invocation);
   SLIPWAY_TRY(const io::Paths paths, io::user_paths());
   const environment::ClusterPlace place{.kubeconfig = kubeconfig_of(blueprint.cluster.kubeconfig),
                                         .context = blueprint.cluster.kube_context,
                                         .name_space = blueprint.cluster.kube_namespace};
-  watcher.step("ask the cluster");
-  SLIPWAY_TRY(auto models, environment::ClusterModels::open(paths, blueprint.name, place, patience));
+  work.watcher.step("ask the cluster");
+  SLIPWAY_TRY(auto models, environment::ClusterModels::open(paths, blueprint.name, place, work.patience));
   SLIPWAY_TRY(const auto version, models.api().get("/version"));
   SLIPWAY_TRY(const bool made, make_namespace(models.api(), place.name_space, blueprint.name));
   SLIPWAY_RETURN_IF_ERROR(environment::keep_cluster_place(paths, blueprint.name, place));
-  watcher.finish();
+  work.watcher.finish();
   const Json receipt{{"environment", blueprint.name},
                      {"target", "kubernetes"},
                      {"server", models.api().server()},
@@ -116,11 +113,9 @@ Result<int> cluster_up(Invocation& invocation, const LoadedBlueprint& loaded) {
 
 Result<int> cluster_down(Invocation& invocation, const std::string& name,
                          const environment::ClusterPlace& place, bool dry_run) {
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
-  const io::Patience patience = patience_for(watcher);
+  Work work(invocation);
   SLIPWAY_TRY(const io::Paths paths, io::user_paths());
-  SLIPWAY_TRY(auto models, environment::ClusterModels::open(paths, name, place, patience));
+  SLIPWAY_TRY(auto models, environment::ClusterModels::open(paths, name, place, work.patience));
   SLIPWAY_TRY(const Json all, models.models());
   SLIPWAY_TRY(const auto space, models.api().get(kNamespaces.path("", place.name_space)));
   const bool ours =
@@ -144,13 +139,13 @@ Result<int> cluster_down(Invocation& invocation, const std::string& name,
       if (!yes) return 0;
     }
     for (const Json& id : removed) {
-      watcher.step(fmt::format("undeploy {}", id.get<std::string>()));
+      work.watcher.step(fmt::format("undeploy {}", id.get<std::string>()));
       SLIPWAY_RETURN_IF_ERROR(models.undeploy(id.get<std::string>()));
     }
     if (ours) SLIPWAY_RETURN_IF_ERROR(models.api().erase(kNamespaces.path("", place.name_space)));
     SLIPWAY_RETURN_IF_ERROR(environment::forget_cluster_place(paths, name));
   }
-  watcher.finish();
+  work.watcher.finish();
   if (invocation.globals.output != OutputFormat::table) {
     print_value(invocation.console, invocation.globals.output, receipt);
     return 0;
@@ -165,24 +160,22 @@ Result<int> cluster_down(Invocation& invocation, const std::string& name,
 
 Result<int> cluster_deploy(Invocation& invocation, const environment::ClusterPlace& place,
                            const ClusterDeployOptions& options) {
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
-  const io::Patience patience = patience_for(watcher);
+  Work work(invocation);
   std::string values;
   SLIPWAY_TRY(const domain::ModelSpec spec, read_spec(options, place, values));
-  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, patience));
+  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, work.patience));
   if (options.dry_run) {
     SLIPWAY_TRY(const std::string objects, models.render(spec.service_name, values, options.replicas));
     invocation.console.out(objects);
     return 0;
   }
-  watcher.step(fmt::format("deploy {} to namespace {}", spec.service_name, place.name_space));
+  work.watcher.step(fmt::format("deploy {} to namespace {}", spec.service_name, place.name_space));
   SLIPWAY_RETURN_IF_ERROR(models.deploy(spec.service_name, values, options.replicas));
   Json model{
       {"id", spec.service_name}, {"model", spec.model}, {"state", "starting"}, {"replicas", Json::array()}};
   if (options.wait && spec.framework != domain::Framework::s3_copy) {
     auto ready = models.wait_ready(spec.service_name, spec.replicas, kReadyTime);
-    watcher.finish();
+    work.watcher.finish();
     if (!ready && ready.error().code() == ErrorCode::interrupted)
       return Error(ErrorCode::interrupted,
                    "stopped watching; the cluster goes on starting " + spec.service_name)
@@ -190,7 +183,7 @@ Result<int> cluster_deploy(Invocation& invocation, const environment::ClusterPla
     if (!ready) return std::move(ready).error();
     model = *std::move(ready);
   }
-  watcher.finish();
+  work.watcher.finish();
   if (invocation.globals.output != OutputFormat::table) {
     print_value(invocation.console, invocation.globals.output, model);
     return 0;
@@ -201,10 +194,8 @@ Result<int> cluster_deploy(Invocation& invocation, const environment::ClusterPla
 
 Result<int> cluster_undeploy(Invocation& invocation, const environment::ClusterPlace& place,
                              const std::string& name, bool dry_run) {
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
-  const io::Patience patience = patience_for(watcher);
-  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, patience));
+  Work work(invocation);
+  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, work.patience));
   SLIPWAY_TRY(const Json all, models.models());
   const Json* found = nullptr;
   for (const Json& model : all)
@@ -212,9 +203,9 @@ Result<int> cluster_undeploy(Invocation& invocation, const environment::ClusterP
   if (found == nullptr) return nothing_deployed(name, all);
   const std::string id = text_of(*found, "id");
   if (!dry_run) {
-    watcher.step(fmt::format("undeploy {}", id));
+    work.watcher.step(fmt::format("undeploy {}", id));
     SLIPWAY_RETURN_IF_ERROR(models.undeploy(id));
-    watcher.finish();
+    work.watcher.finish();
   }
   const std::size_t replicas = list_of(*found, "replicas").size();
   if (invocation.globals.output != OutputFormat::table) {
@@ -235,10 +226,8 @@ Result<Json> cluster_models(const Globals& globals, const environment::ClusterPl
 
 Result<int> cluster_logs(Invocation& invocation, const environment::ClusterPlace& place,
                          const std::string& name, std::int64_t tail) {
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, true);
-  const io::Patience patience = patience_for(watcher);
-  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, patience));
+  Work work(invocation, true);
+  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, work.patience));
   SLIPWAY_RETURN_IF_ERROR(models.logs(name, tail, [&](const std::string& replica, std::string_view line) {
     if (invocation.globals.output == OutputFormat::table)
       invocation.console.out(fmt::format("{} {}\n", invocation.console.paint_out(Style::dim, replica),

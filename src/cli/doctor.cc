@@ -75,13 +75,11 @@ base::Result<int> run(Invocation& invocation, const Options& options) {
     SLIPWAY_TRY(const store::EnvironmentPaths where, store::environment_paths(paths, client.environment()));
     return print_paths(invocation, paths, where);
   }
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
-  const io::Patience patience = patience_for(watcher);
+  Work work(invocation);
   const std::vector<Finding> findings = loaded.blueprint.target == domain::Target::eks
-                                            ? examine_cloud(loaded, paths, patience)
+                                            ? examine_cloud(loaded, paths, work.patience)
                                             : examine({loaded, paths, client});
-  watcher.finish();
+  work.watcher.finish();
   const auto failed = std::ranges::count(findings, Health::fail, &Finding::health);
   const auto warned = std::ranges::count(findings, Health::warn, &Finding::health);
   if (invocation.globals.output == OutputFormat::table) {

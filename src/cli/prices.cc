@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "cli/cloud.h"
-#include "cli/interrupt.h"
 #include "cli/text.h"
 #include "cli/verb.h"
 #include "cloud/price_api.h"
@@ -94,18 +93,16 @@ base::Result<int> run(Invocation& invocation, const Options& options) {
 }
 
 base::Result<int> refresh(Invocation& invocation, const Options& options) {
-  Interrupt interrupt;
-  CloudWatcher watcher(invocation.console, invocation.globals.quiet);
-  const io::Patience patience = patience_for(watcher);
+  Work work(invocation);
   const domain::PriceList& built_in = codec::built_in_prices();
   const std::string region = options.region.empty() ? built_in.region : options.region;
   SLIPWAY_TRY(const io::Paths paths, io::user_paths());
   SLIPWAY_TRY(io::Tool tool, io::find_tool(cloud::aws_need()));
-  cloud::Aws aws(std::move(tool), std::string(cloud::kPriceApiRegion), patience);
-  watcher.step(fmt::format("ask AWS for the list prices of {}", region));
+  cloud::Aws aws(std::move(tool), std::string(cloud::kPriceApiRegion), work.patience);
+  work.watcher.step(fmt::format("ask AWS for the list prices of {}", region));
   SLIPWAY_TRY(const cloud::PriceAnswer answer, cloud::fetch_prices(aws, region, built_in, today()));
   SLIPWAY_RETURN_IF_ERROR(environment::keep_prices(paths, answer.list));
-  watcher.finish();
+  work.watcher.finish();
   const std::string file = environment::prices_file(paths, region).string();
   if (invocation.globals.output != OutputFormat::table) {
     print_value(invocation.console, invocation.globals.output,

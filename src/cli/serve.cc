@@ -42,7 +42,7 @@ base::Result<int> run(Invocation& invocation, Options& options) {
   if (options.role == "gateway") return serve_gateway(invocation, options);
   if (options.role == "all") return serve_all(invocation, options);
   return Error(ErrorCode::target_unsupported,
-               "the controller role runs in a cluster, and only the target \"local\" is there")
+               "the controller role needs a cluster, and this version has none for it")
       .with_next(
           "`slipway up` runs every role on this machine; `slipway serve --role gateway` the gateway alone.");
 }

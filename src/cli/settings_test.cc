@@ -65,8 +65,10 @@ TEST_F(Settings, ASecretIsNeverPrinted) {
   EXPECT_NE(one.out.find("SLIPWAY_API_KEY"), std::string::npos);
 }
 
-TEST_F(Settings, UpRefusesAnotherTargetPlainly) {
-  golden("up_other_target", {"up", "-f", file("target = \"kubernetes\"\n")});
+TEST_F(Settings, UpNamesTheKubeconfigThatIsNotThere) {
+  const std::string none = home_ / "no-kubeconfig";
+  golden("up_no_kubeconfig",
+         {"up", "-q", "-f", file("target = \"kubernetes\"\nkubeconfig = \"" + none + "\"\n")});
 }
 
 TEST_F(Settings, AnEksEnvironmentNeedsAName) {

@@ -34,7 +34,7 @@ TEST(SideBySide, ReportsTheFirstFailureInTheirOrderAndDoesAllOfThem) {
   EXPECT_EQ(ran, std::vector<int>(40, 1));
 }
 
-TEST(SideBySide, NothingToDoIsDone) {
+TEST(SideBySide, NoTasksAreNoFailure) {
   EXPECT_TRUE(side_by_side({}));
 }
 

@@ -288,15 +288,16 @@ std::string value_text(const Blueprint& blueprint, std::string_view name) {
 
 Result<void> require_local(const Blueprint& blueprint) {
   if (blueprint.target == Target::local) return {};
-  std::string message = fmt::format(
-      "{} describes an environment with target = \"{}\", and only target = \"local\" works in this version",
-      at(blueprint.source, {}), to_string(blueprint.target));
+  std::string message =
+      fmt::format("{} describes an environment with target = \"{}\", and only target = \"local\" works here",
+                  at(blueprint.source, {}), to_string(blueprint.target));
   if (!blueprint.origins.contains("target") && !blueprint.notes.empty())
     message += ": " + blueprint.notes.front();
   return Error(ErrorCode::target_unsupported, std::move(message))
       .with_next(
-          "Run `slipway up` without a file for this machine, or add the line `target = \"local\"` to the "
-          "file.");
+          "`slipway plan -f FILE` shows an EKS environment before it exists, `slipway up -f FILE` makes it; "
+          "for "
+          "this machine add the line `target = \"local\"`.");
 }
 
 std::string_view readers_words(const Variable& variable) {

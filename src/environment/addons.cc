@@ -14,7 +14,7 @@
 namespace slipway::environment {
 namespace {
 
-using base::Error, base::ErrorCode, base::Result;
+using base::Result;
 using codec::list, codec::text;
 
 constexpr auto kHealthTime = std::chrono::minutes(15);

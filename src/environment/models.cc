@@ -146,7 +146,7 @@ Result<Json> ClusterModels::wait_ready(const std::string& release, int replicas,
   while (true) {
     SLIPWAY_TRY(const Json now, pods(fmt::format("{}={}", kube::kModelLabel, release)));
     const Json models = kube::models_of(now);
-    const Json model = models.empty() ? Json{{"id", release}, {"replicas", Json::array()}} : models.front();
+    Json model = models.empty() ? Json{{"id", release}, {"replicas", Json::array()}} : models.front();
     const auto ready = std::ranges::count_if(list(model, "replicas"),
                                              [](const Json& r) { return text(r, "state") == "ready"; });
     if (ready >= replicas && text(model, "state") == "ready") return model;

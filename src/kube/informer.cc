@@ -12,7 +12,7 @@ constexpr std::string_view kTooOld = "Expired";
 
 }  // namespace
 
-using base::ErrorCode, base::Result;
+using base::Result;
 
 Informer::Informer(Client client, Options options, OnChange on_change)
     : client_(std::move(client)),

@@ -29,7 +29,7 @@ def main(world, arguments, values):
         releases[key] = {"status": "pending-upgrade" if before else "pending-install", "chart": f"{name}-{option(arguments, '--version')}"}
         world.die_if(f"helm {name}")
         if "${" in values.replace("${UPPER_CASE}", ""):
-            end(1, err=f"Error: a placeholder was not filled in: {values}\n")
+            end(1, err=f"Error: a value was not filled in: {values}\n")
         releases[key]["status"] = "deployed"
         world.count(f"install {name}")
         end(0)
