@@ -4,6 +4,7 @@
 
 #include "cli/up.h"
 #include "codec/blueprint.h"
+#include "control/cluster_watch.h"
 #include "gateway/serve.h"
 #include "io/http.h"
 
@@ -17,6 +18,8 @@ struct Options {
   std::string role = "all";
   UpOptions up;  // --role all
   gateway::GatewayRoleOptions gateway;
+  std::vector<std::string> replicas, namespaces;
+  std::string kubeconfig, context;
   std::int64_t threads = 1;
   std::int64_t drain_s = 30;
 };
@@ -24,10 +27,24 @@ struct Options {
 base::Result<int> serve_gateway(Invocation& invocation, Options& options) {
   options.gateway.threads = static_cast<int>(options.threads);
   options.gateway.drain = std::chrono::seconds(options.drain_s);
-  SLIPWAY_RETURN_IF_ERROR(gateway::run_gateway_role(options.gateway, [&](const domain::Endpoint& at) {
+  const auto say = [&](const domain::Endpoint& at) {
     if (!invocation.globals.quiet)
       invocation.console.err(fmt::format("serving http://{}/v1\n", io::to_string(at)));
-  }));
+  };
+  if (options.namespaces.empty()) {
+    SLIPWAY_TRY(domain::Snapshot snapshot, gateway::static_snapshot(options.replicas));
+    const base::Published<domain::Snapshot> fixed(
+        std::make_shared<const domain::Snapshot>(std::move(snapshot)));
+    SLIPWAY_RETURN_IF_ERROR(gateway::run_gateway_role(options.gateway, fixed, say));
+    return 0;
+  }
+  if (!options.replicas.empty())
+    return Error(ErrorCode::usage, "--replica and --namespace exclude each other")
+        .with_next("A cluster's replicas are found by their labels.");
+  SLIPWAY_TRY(const auto watch,
+              control::ClusterWatch::open({options.kubeconfig, options.context}, options.namespaces));
+  options.gateway.ready_without_models = true;
+  SLIPWAY_RETURN_IF_ERROR(gateway::run_gateway_role(options.gateway, watch->snapshot(), say));
   return 0;
 }
 
@@ -55,9 +72,8 @@ Verb serve_verb() {
           .group = "Slipway itself",
           .summary = "run one role in the foreground, for containers",
           .about =
-              "The role all is `slipway up --foreground`. The role gateway is the front door alone, with a "
-              "fixed list of "
-              "replicas and no state on disk.",
+              "The role all is `slipway up --foreground`. The role gateway is the front door alone, with no "
+              "state on disk: in front of a fixed list of replicas, or of the models of a cluster's namespaces.",
           .options = {{.names = "--role",
                        .target = &o->role,
                        .value = "ROLE",
@@ -80,9 +96,22 @@ Verb serve_verb() {
                        .value = "HOST:PORT",
                        .help = "gateway: where to listen (default 127.0.0.1:8000)."},
                       {.names = "--replica",
-                       .target = &o->gateway.replicas,
+                       .target = &o->replicas,
                        .value = "MODEL=ENDPOINT",
                        .help = "gateway: a replica, as HOST:PORT or unix:PATH; may be repeated."},
+                      {.names = "--namespace",
+                       .target = &o->namespaces,
+                       .value = "NAME",
+                       .help = "gateway: a namespace whose models it serves; may be repeated."},
+                      {.names = "--kubeconfig",
+                       .target = &o->kubeconfig,
+                       .value = "FILE",
+                       .help = "the cluster, where this is no pod of it.",
+                       .is_file = true},
+                      {.names = "--context",
+                       .target = &o->context,
+                       .value = "NAME",
+                       .help = "of the kubeconfig (default its current one)."},
                       {.names = "--key-file",
                        .target = &o->gateway.key_file,
                        .value = "FILE",

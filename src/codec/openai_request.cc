@@ -26,6 +26,21 @@ Error bad_field(std::string_view field, std::string_view what) {
       .with_param(std::string(field));
 }
 
+// The field that holds what the model reads; empty where the gateway does not look.
+std::string_view prompt_field(OpenAiCall call) {
+  switch (call) {
+    case OpenAiCall::chat:
+      return "messages";
+    case OpenAiCall::completion:
+    case OpenAiCall::images:
+      return "prompt";
+    case OpenAiCall::embeddings:
+      return "input";
+    default:
+      return "";
+  }
+}
+
 Error bad_json(simdjson::error_code code, std::string_view body, const JsonLimits& limits) {
   if (code == simdjson::DEPTH_ERROR)
     return Error(ErrorCode::bad_json,
@@ -211,13 +226,12 @@ Result<void> RequestReader::Impl::take(OpenAiCall call, std::string_view key, do
     if (options["include_usage"].get(wanted) != simdjson::SUCCESS) return {};
     return read_bool("stream_options.include_usage", wanted, request.include_usage);
   }
-  const bool messages = key == "messages" && call == OpenAiCall::chat;
-  const bool texts = (key == "prompt" && call == OpenAiCall::completion) ||
-                     (key == "input" && call == OpenAiCall::embeddings);
-  if (!messages && !texts) return {};
+  if (key != prompt_field(call)) return {};
   PromptHash hash;
-  if (messages) SLIPWAY_RETURN_IF_ERROR(hash_messages(value, hash));
-  if (texts) hash_texts(value, hash);
+  if (call == OpenAiCall::chat)
+    SLIPWAY_RETURN_IF_ERROR(hash_messages(value, hash));
+  else
+    hash_texts(value, hash);
   has_prompt = true;
   request.prompt_hash = hash.value();
   request.prompt_bytes = hash.bytes();
@@ -290,9 +304,8 @@ Result<OpenAiRequest> RequestReader::parse(OpenAiCall call, std::string_view bod
 
   const bool needs_model = call != OpenAiCall::tokenize && call != OpenAiCall::detokenize;
   if (needs_model && me.request.model.empty()) return bad_field("model", "is required");
-  if (call == OpenAiCall::chat && !me.has_prompt) return bad_field("messages", "is required");
-  if (call == OpenAiCall::completion && !me.has_prompt) return bad_field("prompt", "is required");
-  if (call == OpenAiCall::embeddings && !me.has_prompt) return bad_field("input", "is required");
+  if (const auto field = prompt_field(call); !field.empty() && !me.has_prompt)
+    return bad_field(field, "is required");
   if (call != OpenAiCall::chat && call != OpenAiCall::completion) me.request.stream = false;
   me.force_usage = me.request.stream;
   me.request.max_tokens = me.max_completion_tokens ? me.max_completion_tokens : me.max_tokens;

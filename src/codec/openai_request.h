@@ -22,7 +22,7 @@
 
 namespace slipway::codec {
 
-enum class OpenAiCall { chat, completion, embeddings, tokenize, detokenize };
+enum class OpenAiCall { chat, completion, embeddings, images, tokenize, detokenize };
 
 struct OpenAiRequest {
   std::string model;  // as the client wrote it; may be empty for tokenize and detokenize

@@ -56,7 +56,8 @@ struct Replica {
 inline constexpr std::uint32_t kMaxReplicas = 1024;
 
 struct Model {
-  std::string id;                    // serviceName
+  std::string id;                    // serviceName; "namespace/serviceName" where two have the same
+  std::string served_as;             // the name its replicas know; empty: id
   std::vector<std::string> aliases;  // Hugging Face id, catalogue names
   ModelTask task = ModelTask::chat;
   int context_tokens = 0;

@@ -134,14 +134,16 @@ io::Task<> Session::answer_models(const domain::Key* key) {
   co_await answer(200, "application/json", ordered_json{{"object", "list"}, {"data", data}}.dump());
 }
 
-// 200 when every deployed model can answer (none deployed counts), so that a rollout waits for the weights.
+// 200 when every deployed model can answer (none deployed counts), so that a rollout waits for the weights;
+// with ready_without_models when it is known which models there are.
 io::Task<> Session::answer_ready() {
   const auto snapshot = lane_.snapshot.share();
   ordered_json waiting = ordered_json::object();
   for (const domain::Model& m : snapshot->models)
     if (!has_ready(m)) waiting[m.id] = m.unready_reason;
   const bool draining = lane_.core.draining.load(std::memory_order_relaxed);
-  const bool ready = waiting.empty() && !draining;
+  const bool known = lane_.core.options.ready_without_models ? snapshot->version > 0 : waiting.empty();
+  const bool ready = known && !draining;
   const ordered_json body = {{"status", draining ? "draining"
                                         : ready  ? "ready"
                                                  : "waiting"},

@@ -15,6 +15,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"/v1/chat/completions", Path::chat, "/v1/chat/completions"},
     {"/v1/completions", Path::completions, "/v1/completions"},
     {"/v1/embeddings", Path::embeddings, "/v1/embeddings"},
+    {"/v1/images/generations", Path::images, "/v1/images/generations"},
     {"/v1/models", Path::models, ""},
     {"/tokenize", Path::tokenize, "/tokenize"},
     {"/detokenize", Path::detokenize, "/detokenize"},
@@ -50,6 +51,8 @@ std::string_view name(Path path) {
       return "completions";
     case Path::embeddings:
       return "embeddings";
+    case Path::images:
+      return "images";
     case Path::tokenize:
       return "tokenize";
     case Path::detokenize:
@@ -80,6 +83,8 @@ codec::OpenAiCall call_of(Path path) {
       return codec::OpenAiCall::completion;
     case Path::embeddings:
       return codec::OpenAiCall::embeddings;
+    case Path::images:
+      return codec::OpenAiCall::images;
     case Path::tokenize:
       return codec::OpenAiCall::tokenize;
     case Path::detokenize:

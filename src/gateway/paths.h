@@ -13,6 +13,7 @@ enum class Path {
   chat,
   completions,
   embeddings,
+  images,
   tokenize,
   detokenize,
   models,

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kMaxRefusal = 64 * 1024;
 // One event; a whole answer may be as large as GatewayOptions::max_answer_bytes.
 constexpr std::size_t kMaxEvent = 1u << 20;
+constexpr std::size_t kMaxImages = 64u << 20;  // eight pictures as text
 constexpr std::chrono::milliseconds kReplicaRetry{1000};
 
 bool is_type(const codec::HttpHead& head, std::string_view type) {
@@ -282,7 +283,8 @@ io::Task<> Session::whole(Upstream upstream) {
   const std::string retry_after(upstream->head().find("retry-after").value_or(""));
   upstream_ = upstream.get();
   waiting_ = true;
-  auto body = co_await upstream->read_all(lane_.core.options.max_answer_bytes);
+  auto body = co_await upstream->read_all(match_.path == Path::images ? kMaxImages
+                                                                     : lane_.core.options.max_answer_bytes);
   waiting_ = false;
   upstream_ = nullptr;
   upstream.reset();

@@ -1,6 +1,7 @@
 #include "gateway/serve.h"
 
 #include <algorithm>
+#include <bitset>
 #include <charconv>
 #include <csignal>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include "io/http.h"
 #include "io/service.h"
 #include "store/keys.h"
+#include "telemetry/log.h"
 
 namespace slipway::gateway {
 
@@ -20,6 +22,7 @@ namespace {
 
 constexpr std::size_t kMaxKeyFile = 4u << 20;
 constexpr std::size_t kMinKeyBytes = 16;
+constexpr auto kKeyFileEvery = std::chrono::seconds(2);
 
 domain::Model& model_named(domain::Snapshot& snapshot, std::string_view id) {
   auto it = std::ranges::find(snapshot.models, id, &domain::Model::id);
@@ -59,18 +62,49 @@ std::string id_of(const domain::KeyDigest& digest) {
   return id;
 }
 
-Result<domain::KeySet> read_key_file(const std::string& path) {
-  using std::filesystem::perms;
-  std::error_code ignored;  // a file that is not there is named by read_file
-  const perms mode = std::filesystem::status(path, ignored).permissions();
-  if (mode != perms::unknown && (mode & (perms::group_all | perms::others_all)) != perms::none)
-    return Error(ErrorCode::permission, "others can read the key file " + path)
-        .with_next("Run: chmod 600 " + path);
-  SLIPWAY_TRY(const std::string text, io::read_file(path, kMaxKeyFile));
-  auto keys = parse_key_file(text);
-  if (!keys) return std::move(keys).error().with_context("reading " + path);
-  return keys;
-}
+// A key file and the KeySet made from it.
+class KeyFile {
+ public:
+  KeyFile(std::string path, base::Published<domain::KeySet>& keys) : path_(std::move(path)), keys_(keys) {}
+
+  Result<void> read() {
+    using std::filesystem::perms;
+    std::error_code ignored;  // a file that is not there is named by read_file
+    const perms mode = std::filesystem::status(path_, ignored).permissions();
+    if (mode != perms::unknown && (mode & (perms::group_write | perms::others_all)) != perms::none)
+      return Error(ErrorCode::permission, "others can read the key file " + path_)
+          .with_next("Run: chmod 600 " + path_);
+    SLIPWAY_TRY(const std::string text, io::read_file(path_, kMaxKeyFile));
+    const domain::KeyDigest digest = store::key_digest(text);
+    if (digest == read_) return {};
+    read_ = digest;
+    auto fresh = parse_key_file(text);
+    if (!fresh) return std::move(fresh).error().with_context("reading " + path_);
+    keep_slots(*fresh, *keys_.load());
+    keys_.publish(std::make_shared<const domain::KeySet>(*std::move(fresh)));
+    return {};
+  }
+
+  // In a cluster the file changes when its Secret does.
+  void read_again() {
+    const auto before = keys_.load();
+    const Result<void> done = read();
+    const std::string problem = done ? "" : done.error().to_string();
+    if (!problem.empty() && problem != problem_)
+      telemetry::log(telemetry::Level::error, "key_file", "the keys stay as they were: " + problem);
+    else if (const auto now = keys_.load(); now != before)
+      telemetry::log(telemetry::Level::info, "key_file", "the key file was read again",
+                     {{"keys_before", static_cast<std::int64_t>(before->keys.size())},
+                      {"keys", static_cast<std::int64_t>(now->keys.size())}});
+    problem_ = problem;
+  }
+
+ private:
+  const std::string path_;
+  base::Published<domain::KeySet>& keys_;
+  domain::KeyDigest read_{};  // of the text that was read last
+  std::string problem_;       // that was logged last
+};
 
 }  // namespace
 
@@ -130,31 +164,48 @@ Result<domain::KeySet> parse_key_file(std::string_view text) {
   return set;
 }
 
+void keep_slots(domain::KeySet& fresh, const domain::KeySet& before) {
+  std::bitset<domain::kMaxKeys> taken;
+  std::vector<domain::Key*> added;
+  for (auto& [digest, key] : fresh.keys) {
+    const auto known = before.keys.find(digest);
+    if (known == before.keys.end()) {
+      added.push_back(&key);
+      continue;
+    }
+    key.slot = known->second.slot;
+    taken.set(key.slot);
+  }
+  std::uint32_t next = 0;
+  for (domain::Key* key : added) {
+    while (taken.test(next)) ++next;
+    key->slot = next++;
+  }
+}
+
 Result<void> run_gateway_role(const GatewayRoleOptions& options,
+                              const base::Published<domain::Snapshot>& snapshot,
                               const std::function<void(const domain::Endpoint&)>& on_ready) {
   SLIPWAY_TRY(const domain::Endpoint listen, io::parse_endpoint(options.listen));
-  SLIPWAY_TRY(domain::Snapshot snapshot, static_snapshot(options.replicas));
-  domain::KeySet keys;
-  if (!options.key_file.empty()) {
-    SLIPWAY_TRY(keys, read_key_file(options.key_file));
-  }
+  base::Published<domain::KeySet> keys;
+  KeyFile key_file(options.key_file, keys);
+  if (!options.key_file.empty()) SLIPWAY_RETURN_IF_ERROR(key_file.read());
   GatewayOptions gateway_options;
   gateway_options.threads = options.threads;
+  gateway_options.ready_without_models = options.ready_without_models;
   std::unique_ptr<io::AppendFile> log;
   if (!options.log.empty()) {
     SLIPWAY_TRY(log, io::AppendFile::open(options.log));
     gateway_options.request_log = [&log](std::string_view lines) { log->append(lines); };
   }
-  const base::Published<domain::Snapshot> published(
-      std::make_shared<const domain::Snapshot>(std::move(snapshot)));
-  const base::Published<domain::KeySet> published_keys(
-      std::make_shared<const domain::KeySet>(std::move(keys)));
   telemetry::Registry metrics;
-  Gateway gateway(std::move(gateway_options), published, published_keys, metrics);
+  metrics.gauge(telemetry::Metric::build_info, {SLIPWAY_VERSION, "gateway"}).set(1);
+  Gateway gateway(std::move(gateway_options), snapshot, keys, metrics);
 
   io::raise_file_limit();
   io::Loop signals("signals");
   io::on_signals(signals, {SIGINT, SIGTERM}, [&signals](int) { signals.stop(); });
+  if (!options.key_file.empty()) signals.every(kKeyFileEvery, [&key_file] { key_file.read_again(); });
   SLIPWAY_RETURN_IF_ERROR(gateway.start(listen));
   if (on_ready) on_ready(gateway.local());
   io::notify_service_manager("READY=1");

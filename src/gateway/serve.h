@@ -1,10 +1,12 @@
-// The gateway alone, with a fixed list of replicas: `slipway serve --role gateway`.
+// The gateway alone: `slipway serve --role gateway`.
 //
-//   slipway serve --role gateway --listen 127.0.0.1:8000 --replica MODEL=ENDPOINT [--replica ...] [--key-file
-//   FILE] [--log FILE|-]
+//   slipway serve --role gateway --listen 127.0.0.1:8000 --replica MODEL=ENDPOINT [--replica ...]
+//   slipway serve --role gateway --listen 0.0.0.0:8000 --key-file FILE --namespace models
 //
-// For containers and benchmarks: no daemon, no state folder. Replicas are taken as ready; a dead one is found
-// out by using it.
+// For containers and benchmarks: no daemon, no state folder. The replicas are whatever the Snapshot says: a
+// fixed list (static_snapshot), taken as ready, where a dead one is found out by using it; or a cluster's
+// (control/cluster_watch). The key file is read again when it changes; one that is wrong then is logged, and
+// the keys before stay.
 #pragma once
 
 #include <cstdint>
@@ -21,22 +23,25 @@ namespace slipway::gateway {
 
 struct GatewayRoleOptions {
   std::string listen = "127.0.0.1:8000";
-  std::vector<std::string>
-      replicas;  // "MODEL=ENDPOINT", ENDPOINT as in io::parse_endpoint; a model may be named twice
-  std::string
-      key_file;     // one key a line: KEY [requests/min [tokens/min [concurrent]]], # comments; mode 0600
+  // One key a line: KEY [requests/min [tokens/min [concurrent]]], # comments; nobody outside its owner and
+  // group may read it.
+  std::string key_file;
   std::string log;  // request log: a file (appended), "-" for stdout, empty for none
   int threads = 1;
   base::Duration drain = std::chrono::seconds(30);
+  bool ready_without_models = false;  // GatewayOptions'
 };
 
 // Serves until SIGINT or SIGTERM, then drains. `on_ready` gets the address once it listens. Blocks; main
 // thread.
 base::Result<void> run_gateway_role(const GatewayRoleOptions& options,
+                                    const base::Published<domain::Snapshot>& snapshot,
                                     const std::function<void(const domain::Endpoint&)>& on_ready = {});
 
-// The parts, for tests.
+// "MODEL=ENDPOINT" each, ENDPOINT as in io::parse_endpoint; a model may be named twice.
 base::Result<domain::Snapshot> static_snapshot(const std::vector<std::string>& replicas);
 base::Result<domain::KeySet> parse_key_file(std::string_view text);
+// Keys that were there before keep their slots, and so what they have used of their limits.
+void keep_slots(domain::KeySet& fresh, const domain::KeySet& before);
 
 }  // namespace slipway::gateway

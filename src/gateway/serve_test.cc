@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "io/http.h"
 #include "store/keys.h"
 
@@ -50,6 +52,17 @@ TEST(KeyFile, ErrorsNameTheLineAndNeverTheKey) {
     EXPECT_EQ(set.error().message().find("long-enough"), std::string::npos);
   }
   EXPECT_FALSE(parse_key_file("# nothing\n"));
+}
+
+TEST(KeyFile, AKeyThatStaysKeepsItsSlot) {
+  const auto before = parse_key_file("first-long-enough-key\nsecond-long-enough-key\n");
+  auto after = parse_key_file("third-long-enough-key\nsecond-long-enough-key\nfourth-long-enough-key\n");
+  ASSERT_TRUE(before && after);
+  keep_slots(*after, *before);
+  const auto slot = [&](const char* key) { return after->keys.at(store::key_digest(key)).slot; };
+  EXPECT_EQ(slot("second-long-enough-key"), before->keys.at(store::key_digest("second-long-enough-key")).slot);
+  EXPECT_EQ((std::set{slot("second-long-enough-key"), slot("third-long-enough-key"), slot("fourth-long-enough-key")}),
+            (std::set<std::uint32_t>{0, 1, 2}));
 }
 
 }  // namespace

@@ -121,7 +121,7 @@ Result<void> Session::prepare(std::string_view body) {
   if (match_.path != Path::tokenize && match_.path != Path::detokenize)
     SLIPWAY_RETURN_IF_ERROR(
         admission_.reserve(policy::reservation(body.size(), answer, request_.n), started_));
-  lane_.reader.serialize(model_->id, body_);
+  lane_.reader.serialize(model_->served_as.empty() ? model_->id : model_->served_as, body_);
   const auto& quarantined = lane_.core.options.quarantined;
   if (quarantined && quarantined(codec::request_fingerprint(body_)))
     return Error(ErrorCode::quarantined, "this request ended two replicas; it is refused for 10 minutes");

@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "kube/informer.h"
+#include "kube/lease.h"
 
 namespace slipway::kube {
 namespace {
@@ -122,6 +123,56 @@ TEST_F(RealApi, AnInformerSeesWhatComesAndGoes) {
   EXPECT_TRUE(eventually({"after", "before"}));
   ASSERT_TRUE(api_->erase(kMaps.path(space_, "before")));
   EXPECT_TRUE(eventually({"after"}));
+}
+
+TEST_F(RealApi, OneOfTwoLeadsUntilItLetsGoOrFallsSilent) {
+  const auto candidate = [&](const std::string& name) {
+    return Election(*Client::open(kubeconfig_), space_, "controller", name);
+  };
+  Election a = candidate("a"), b = candidate("b");
+  const base::WallTime wall = base::wall_now();
+  base::MonotonicTime now{};  // our own clock: nobody waits
+  const auto step = [&](Election& one) {
+    const auto led = one.step(now, wall);
+    EXPECT_TRUE(led) << led.error().to_string();
+    return led && *led;
+  };
+  EXPECT_TRUE(step(a));
+  EXPECT_FALSE(step(b));
+  EXPECT_EQ(b.holder(), "a");
+  now += Election::kDuration - 1s;
+  EXPECT_FALSE(step(b));
+  EXPECT_FALSE(a.leads(now));  // it gave up before anybody may take over
+  EXPECT_TRUE(step(a));        // but nobody did
+  now += 2s;
+  EXPECT_FALSE(step(b));  // the record changed meanwhile
+  now += Election::kDuration;
+  EXPECT_TRUE(step(b));
+  EXPECT_FALSE(step(a));
+  EXPECT_FALSE(a.leads(now));
+  ASSERT_TRUE(b.release(now, wall));
+  EXPECT_FALSE(b.leads(now));
+  EXPECT_TRUE(step(a));
+  const auto lease = api_->get("/apis/coordination.k8s.io/v1/namespaces/" + space_ + "/leases/controller");
+  ASSERT_TRUE(lease && *lease);
+  EXPECT_EQ((**lease)["spec"]["holderIdentity"], "a");
+  EXPECT_EQ((**lease)["spec"]["leaseTransitions"], 4);  // a, b, nobody, a
+}
+
+TEST_F(RealApi, AWriteThatAnotherOvertookIsNoLeadership) {
+  std::vector<std::unique_ptr<Election>> others;
+  std::atomic<int> leaders{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      others.push_back(std::make_unique<Election>(*Client::open(kubeconfig_), space_, "race", std::to_string(i)));
+      threads.emplace_back([&leaders, one = others.back().get()] {
+        const auto led = one->step(base::MonotonicTime{}, base::wall_now());
+        if (led && *led) ++leaders;
+      });
+    }
+  }
+  EXPECT_EQ(leaders, 1);
 }
 
 }  // namespace
