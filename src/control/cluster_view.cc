@@ -48,6 +48,7 @@ domain::Model ClusterView::model_of(const std::string& space,
                                     const std::vector<const ReplicaSighting*>& replicas) {
   domain::Model model;
   model.served_as = replicas.front()->model_id;
+  if (replicas.front()->framework == "triton-vllm") model.dialect = domain::Dialect::triton_generate;
   bool is_ready = false;
   for (const ReplicaSighting* sighted : replicas) {
     if (model.aliases.empty() && !sighted->alias.empty()) model.aliases.push_back(sighted->alias);

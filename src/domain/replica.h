@@ -55,11 +55,15 @@ struct Replica {
 
 inline constexpr std::uint32_t kMaxReplicas = 1024;
 
+// What a model's replicas speak.
+enum class Dialect { openai, triton_generate };
+
 struct Model {
   std::string id;                    // serviceName; "namespace/serviceName" where two have the same
   std::string served_as;             // the name its replicas know; empty: id
   std::vector<std::string> aliases;  // Hugging Face id, catalogue names
   ModelTask task = ModelTask::chat;
+  Dialect dialect = Dialect::openai;
   int context_tokens = 0;
   std::int64_t created = 0;       // unix seconds, for /v1/models
   std::vector<Replica> replicas;  // ordered by id

@@ -103,7 +103,7 @@ io::HttpRequest Session::request_for(std::string_view body) {
   }
   io::HttpRequest request;
   request.method = "POST";
-  request.target = match_.target;
+  request.target = triton_ ? std::string_view(triton_->target()) : match_.target;
   request.headers = {
       {"content-type", "application/json"}, {"x-request-id", id_}, {"traceparent", trace_parent_}};
   if (key_) request.headers.push_back({"x-slipway-cache-salt", key_->id.str()});
@@ -175,6 +175,7 @@ io::Task<bool> Session::take_refusal(Upstream& upstream, Refusal& refusal) {
   if ((status != 429 && status != 503) || !is_type(upstream->head(), "application/json")) co_return false;
   const std::string retry_after(upstream->head().find("retry-after").value_or(""));
   auto body = co_await upstream->read_all(kMaxRefusal);
+  if (body && triton_) *body = triton_->answer(status, *body);
   if (!body || !lane_.answers.read(*body).object) {
     refusal = {502,
                codec::openai_error(Error(ErrorCode::upstream_garbage,
@@ -240,19 +241,24 @@ io::Task<Result<void>> Session::pump(io::HttpResponse& upstream, codec::SseRelay
       lane_.observer.upstream_failed(model_->id, error.code());
       co_return error;
     }
-    if (piece->empty()) break;
+    const bool ended = piece->empty();
+    if (ended && !triton_) break;
+    const std::string translated =
+        !triton_ ? std::string() : ended ? triton_->finish() : triton_->feed(*piece);
     const std::uint64_t events_before = sse.data_events();
-    auto events = sse.feed(*piece);
+    auto events = sse.feed(triton_ ? std::string_view(translated) : *piece);
     if (!events) co_return upstream_error(events.error(), true);
     facts_.events = sse.data_events();
     if (sse.done()) {
       facts_.usage = sse.usage();
       release();
     }
-    if (events->empty()) continue;
-    const auto written = co_await exchange_.write(*events);
-    if (!written) co_return Error(ErrorCode::client_gone, "the client left");
-    piece_sent(sse, events_before, events->size());
+    if (!events->empty()) {
+      const auto written = co_await exchange_.write(*events);
+      if (!written) co_return Error(ErrorCode::client_gone, "the client left");
+      piece_sent(sse, events_before, events->size());
+    }
+    if (ended) break;
   }
   if (sse.done() || sse.error()) co_return Result<void>();
   co_return upstream_error(Error(ErrorCode::io_failed, "the stream ended before its last event"), true);
@@ -294,6 +300,7 @@ io::Task<> Session::whole(Upstream upstream) {
     co_await refuse(std::move(error));
     co_return;
   }
+  if (triton_) *body = triton_->answer(status, *body);
   const bool expected = json && !(status == 200 && request_.stream);
   const codec::AnswerFacts facts = expected ? lane_.answers.read(*body) : codec::AnswerFacts();
   if (!facts.object) {

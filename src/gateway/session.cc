@@ -122,9 +122,21 @@ Result<void> Session::prepare(std::string_view body) {
     SLIPWAY_RETURN_IF_ERROR(
         admission_.reserve(policy::reservation(body.size(), answer, request_.n), started_));
   lane_.reader.serialize(model_->served_as.empty() ? model_->id : model_->served_as, body_);
+  if (model_->dialect == domain::Dialect::triton_generate) SLIPWAY_RETURN_IF_ERROR(translate());
   const auto& quarantined = lane_.core.options.quarantined;
   if (quarantined && quarantined(codec::request_fingerprint(body_)))
     return Error(ErrorCode::quarantined, "this request ended two replicas; it is refused for 10 minutes");
+  return {};
+}
+
+// body_ in the words of a replica that does not speak OpenAI's.
+Result<void> Session::translate() {
+  if (match_.path != Path::completions)
+    return Error(ErrorCode::unsupported, "`" + model_->id + "` is served by Triton, which takes /v1/completions only")
+        .with_param("model");
+  const auto created = std::chrono::duration_cast<std::chrono::seconds>(base::wall_now().time_since_epoch());
+  SLIPWAY_TRY(triton_, codec::TritonCall::make(body_, id_, created.count()));
+  body_ = triton_->body();
   return {};
 }
 

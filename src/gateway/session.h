@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "codec/sse.h"
+#include "codec/triton_generate.h"
 #include "gateway/lane.h"
 
 namespace slipway::gateway {
@@ -46,6 +47,7 @@ class Session {
   base::Result<void> read_timeout();
   base::Result<void> prepare(std::string_view body);
   base::Result<void> find_model(std::string_view wanted);
+  base::Result<void> translate();
   io::Task<> relay_call();
 
   // relay.cc: the replica's side.
@@ -85,7 +87,8 @@ class Session {
   const domain::Replica* replica_ = nullptr;
 
   codec::OpenAiRequest request_;
-  std::string body_;  // as it goes to the replica
+  std::string body_;                         // as it goes to the replica
+  std::optional<codec::TritonCall> triton_;  // where the replica speaks that
   Admission admission_;
   Counted counted_, on_replica_;
   std::vector<std::uint32_t> tried_;

@@ -10,7 +10,6 @@
     - --grpc-port=8001
     - --metrics-port=8002
     - --exit-timeout-secs={{ .Values.drain.seconds }}
-    - --disable-auto-complete-config
   env:
     {{- include "inference.env" (dict "root" . "more" (include "inference.vllmEnv" . | fromYaml)) | trim | nindent 4 }}
   {{- with include "inference.envFrom" . | trim }}
