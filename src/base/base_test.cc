@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/published.h"
 #include "base/result.h"
+#include "base/rfc3339.h"
 #include "base/rng.h"
 #include "base/time.h"
 
@@ -107,8 +108,9 @@ TEST(Time, ReadsBackUtcTimesAndNothingElse) {
   EXPECT_EQ(from_rfc3339("1970-01-01T00:00:00Z"), 0);
   EXPECT_EQ(from_rfc3339("2026-11-24T06:55:01Z"), 1795503301);
   EXPECT_EQ(from_rfc3339("2026-11-24T06:55:01.123456Z"), 1795503301);
-  for (const char* bad : {"", "Z", "2026-11-24", "2026-11-24T06:55:01", "2026-13-24T06:55:01Z", "2026-11-24T24:00:00Z",
-                          "2026-11-24 06:55:01Z", "2026-11-24T06:55:01+01:00", "a026-11-24T06:55:01Z"})
+  for (const char* bad :
+       {"", "Z", "2026-11-24", "2026-11-24T06:55:01", "2026-13-24T06:55:01Z", "2026-11-24T24:00:00Z",
+        "2026-11-24 06:55:01Z", "2026-11-24T06:55:01+01:00", "a026-11-24T06:55:01Z"})
     EXPECT_FALSE(from_rfc3339(bad)) << bad;
 }
 

@@ -3,10 +3,7 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
 
 namespace slipway::base {
 
@@ -26,8 +23,6 @@ inline double seconds(Duration d) {
 
 // "2026-11-24T06:55:01.123Z"
 std::string to_rfc3339(WallTime t);
-// Unix seconds of "2026-11-24T06:55:01Z", fractions dropped; nothing for anything but UTC in that form.
-std::optional<std::int64_t> from_rfc3339(std::string_view text);
 // "850 ms", "4.2 s", "3 min 10 s", "2 h 5 min"
 std::string human_duration(Duration d);
 // "512 B", "93.4 MB", "1.2 GB" (powers of 1000)

@@ -11,8 +11,8 @@ using base::Error, base::ErrorCode, base::Result;
 
 // Sampling parameters that vLLM calls as OpenAI does.
 constexpr auto kSampling = std::to_array<const char*>(
-    {"max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop", "presence_penalty", "frequency_penalty",
-     "repetition_penalty", "min_tokens", "ignore_eos"});
+    {"max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop", "presence_penalty",
+     "frequency_penalty", "repetition_penalty", "min_tokens", "ignore_eos"});
 
 Error cannot(const char* field, const char* why) {
   return Error(ErrorCode::bad_request, std::string("`") + field + "` " + why).with_param(field);
@@ -43,10 +43,12 @@ std::string error_body(std::string_view message, int status) {
 Result<TritonCall> TritonCall::make(std::string_view openai_body, std::string_view id, std::int64_t created) {
   const auto request = parse_json(openai_body);
   if (!request) return Error(ErrorCode::bad_json, "the body is not valid JSON");
-  if (!field(*request, "prompt").is_string()) return cannot("prompt", "must be one text for this model's server");
+  if (!field(*request, "prompt").is_string())
+    return cannot("prompt", "must be one text for this model's server");
   if (number(*request, "n", 1) != 1) return cannot("n", "must be 1 for this model's server");
   if (truth(*request, "echo")) return cannot("echo", "is not possible with this model's server");
-  if (!field(*request, "logprobs").is_null()) return cannot("logprobs", "is not possible with this model's server");
+  if (!field(*request, "logprobs").is_null())
+    return cannot("logprobs", "is not possible with this model's server");
   Json sampling = Json::object();
   for (const char* name : kSampling)
     if (const Json& value = field(*request, name); !value.is_null()) sampling[name] = value;
@@ -56,12 +58,9 @@ Result<TritonCall> TritonCall::make(std::string_view openai_body, std::string_vi
   out.model_ = text(*request, "model");
   const bool stream = truth(*request, "stream");
   out.target_ = "/v2/models/" + out.model_ + (stream ? "/generate_stream" : "/generate");
-  out.body_ = Json{{"text_input", text(*request, "prompt")},
-                   {"stream", stream},
-                   {"sampling_parameters", sampling.dump()},
-                   {"exclude_input_in_output", true},
-                   {"return_finish_reason", true},
-                   {"return_num_input_tokens", true},
+  out.body_ = Json{{"text_input", text(*request, "prompt")}, {"stream", stream},
+                   {"sampling_parameters", sampling.dump()}, {"exclude_input_in_output", true},
+                   {"return_finish_reason", true},           {"return_num_input_tokens", true},
                    {"return_num_output_tokens", true}}
                   .dump();
   return out;
@@ -132,12 +131,8 @@ std::string TritonCall::feed(std::string_view piece) {
 std::string TritonCall::finish() const {
   if (!finished_ || failed_) return {};
   return "data: " +
-         Json{{"id", id_},
-              {"object", "text_completion"},
-              {"created", created_},
-              {"model", model_},
-              {"choices", Json::array()},
-              {"usage", Json::parse(usage())}}
+         Json{{"id", id_},       {"object", "text_completion"}, {"created", created_},
+              {"model", model_}, {"choices", Json::array()},    {"usage", Json::parse(usage())}}
              .dump() +
          "\n\ndata: [DONE]\n\n";
 }

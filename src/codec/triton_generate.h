@@ -1,9 +1,9 @@
 // OpenAI's completions over Triton's generate extension, as its vLLM backend speaks it.
 //
-// Triton knows no chat: it has no chat template of the model, so only /v1/completions is translated. The backend
-// says when it is finished and what it used because we ask for it; a stream without a finish reason was cut, and
-// gets no [DONE].
-// Source: https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/protocol/extension_generate.html,
+// Triton knows no chat: it has no chat template of the model, so only /v1/completions is translated. The
+// backend says when it is finished and what it used because we ask for it; a stream without a finish reason
+// was cut, and gets no [DONE]. Source:
+// https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/protocol/extension_generate.html,
 // https://github.com/triton-inference-server/vllm_backend
 // Threads: one a call. Failure: make() says bad_request for what the extension cannot do.
 #pragma once
@@ -19,7 +19,8 @@ namespace slipway::codec {
 class TritonCall {
  public:
   // `openai_body`: as a replica of ours gets it. `id` and `created` (unix seconds) are the answer's.
-  static base::Result<TritonCall> make(std::string_view openai_body, std::string_view id, std::int64_t created);
+  static base::Result<TritonCall> make(std::string_view openai_body, std::string_view id,
+                                       std::int64_t created);
 
   const std::string& target() const { return target_; }
   const std::string& body() const { return body_; }

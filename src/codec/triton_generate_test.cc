@@ -37,8 +37,9 @@ TEST(TritonGenerate, WhatTheExtensionCannotDoIsRefusedByName) {
 }
 
 TEST(TritonGenerate, AWholeAnswerHasTextReasonAndUsage) {
-  const Json answer = *parse_json(call(R"({"model":"qwen","prompt":"x"})")
-                                      .answer(200, R"({"model_name":"qwen","text_output":"Hi","finish_reason":"length",
+  const Json answer =
+      *parse_json(call(R"({"model":"qwen","prompt":"x"})")
+                      .answer(200, R"({"model_name":"qwen","text_output":"Hi","finish_reason":"length",
                                                        "num_input_tokens":3,"num_output_tokens":2})"));
   EXPECT_EQ(answer["choices"][0]["text"], "Hi");
   EXPECT_EQ(answer["choices"][0]["finish_reason"], "length");
@@ -55,8 +56,11 @@ TEST(TritonGenerate, ARefusalIsAnErrorOfOpenAis) {
 }
 
 constexpr std::string_view kStream =
-    "data: {\"text_output\":\"He\",\"finish_reason\":\"None\",\"num_input_tokens\":3,\"num_output_tokens\":1}\n\n"
-    "data: {\"text_output\":\"y\",\"finish_reason\":\"stop\",\"num_input_tokens\":3,\"num_output_tokens\":1}\r\n\r\n";
+    "data: "
+    "{\"text_output\":\"He\",\"finish_reason\":\"None\",\"num_input_tokens\":3,\"num_output_tokens\":1}\n\n"
+    "data: "
+    "{\"text_output\":\"y\",\"finish_reason\":\"stop\",\"num_input_tokens\":3,\"num_output_tokens\":1}"
+    "\r\n\r\n";
 
 TEST(TritonGenerate, AStreamIsTheSameHoweverItIsCut) {
   const char* const body = R"({"model":"qwen","prompt":"x","stream":true})";

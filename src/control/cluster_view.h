@@ -1,8 +1,8 @@
 // The Snapshot of a gateway in a cluster, made from what was sighted in its namespaces. Pure.
 //
-// A model's id is its service name; where two namespaces have the same, it is the first one's of the list, and
-// the other's is "namespace/name". A replica keeps its slot while it is sighted. More replicas than slots: the
-// last ones by name are left out and counted.
+// A model's id is its service name; where two namespaces have the same, it is the first one's of the list,
+// and the other's is "namespace/name". A replica keeps its slot while it is sighted. More replicas than
+// slots: the last ones by name are left out and counted.
 #pragma once
 
 #include <map>

@@ -10,7 +10,8 @@ namespace {
 using domain::ReplicaState;
 using kube::ReplicaSighting;
 
-ReplicaSighting sighting(const std::string& id, const std::string& model, ReplicaState state = ReplicaState::ready) {
+ReplicaSighting sighting(const std::string& id, const std::string& model,
+                         ReplicaState state = ReplicaState::ready) {
   return {.id = id,
           .model_id = model,
           .alias = "org/" + model,

@@ -35,8 +35,7 @@ ClusterWatch::ClusterWatch(std::vector<std::string> namespaces)
     : view_(std::move(namespaces)), publisher_([this](const std::stop_token& stop) { run(stop); }) {}
 
 Result<void> ClusterWatch::watch(const ClusterAccess& access, const std::string& name_space) {
-  const auto follow = [&](const kube::Resource& resource, const char* plural,
-                          auto&& take) -> Result<void> {
+  const auto follow = [&](const kube::Resource& resource, const char* plural, auto&& take) -> Result<void> {
     SLIPWAY_TRY(kube::Client client, open_client(access));
     const std::string subject = fmt::format("{} of {}", plural, name_space);
     {
@@ -44,7 +43,8 @@ Result<void> ClusterWatch::watch(const ClusterAccess& access, const std::string&
       unlisted_.insert(subject);
     }
     informers_.push_back(std::make_unique<kube::Informer>(
-        std::move(client), kube::Informer::Options{.path = resource.path(name_space), .selector = kube::kModelLabel},
+        std::move(client),
+        kube::Informer::Options{.path = resource.path(name_space), .selector = kube::kModelLabel},
         [this, subject, take](const kube::WatchedSet::Objects& objects, const std::string& error) {
           changed(subject, error, [&] { take(objects); });
         }));

@@ -3,8 +3,8 @@
 //
 // An API server that does not answer changes nothing: the last Snapshot stands, and that is logged. Version 0
 // of the Snapshot means that not everything was listed yet.
-// Threads: open() and destruction by the owner; two threads a namespace watch, and one more makes Snapshots, at
-// most one every kSettle, so that a burst of events costs one. Failure of open(): as kube::Client's.
+// Threads: open() and destruction by the owner; two threads a namespace watch, and one more makes Snapshots,
+// at most one every kSettle, so that a burst of events costs one. Failure of open(): as kube::Client's.
 #pragma once
 
 #include <condition_variable>

@@ -243,8 +243,9 @@ io::Task<Result<void>> Session::pump(io::HttpResponse& upstream, codec::SseRelay
     }
     const bool ended = piece->empty();
     if (ended && !triton_) break;
-    const std::string translated =
-        !triton_ ? std::string() : ended ? triton_->finish() : triton_->feed(*piece);
+    const std::string translated = !triton_ ? std::string()
+                                   : ended  ? triton_->finish()
+                                            : triton_->feed(*piece);
     const std::uint64_t events_before = sse.data_events();
     auto events = sse.feed(triton_ ? std::string_view(translated) : *piece);
     if (!events) co_return upstream_error(events.error(), true);
@@ -290,7 +291,7 @@ io::Task<> Session::whole(Upstream upstream) {
   upstream_ = upstream.get();
   waiting_ = true;
   auto body = co_await upstream->read_all(match_.path == Path::images ? kMaxImages
-                                                                     : lane_.core.options.max_answer_bytes);
+                                                                      : lane_.core.options.max_answer_bytes);
   waiting_ = false;
   upstream_ = nullptr;
   upstream.reset();

@@ -60,8 +60,10 @@ TEST(KeyFile, AKeyThatStaysKeepsItsSlot) {
   ASSERT_TRUE(before && after);
   keep_slots(*after, *before);
   const auto slot = [&](const char* key) { return after->keys.at(store::key_digest(key)).slot; };
-  EXPECT_EQ(slot("second-long-enough-key"), before->keys.at(store::key_digest("second-long-enough-key")).slot);
-  EXPECT_EQ((std::set{slot("second-long-enough-key"), slot("third-long-enough-key"), slot("fourth-long-enough-key")}),
+  EXPECT_EQ(slot("second-long-enough-key"),
+            before->keys.at(store::key_digest("second-long-enough-key")).slot);
+  EXPECT_EQ((std::set{slot("second-long-enough-key"), slot("third-long-enough-key"),
+                      slot("fourth-long-enough-key")}),
             (std::set<std::uint32_t>{0, 1, 2}));
 }
 

@@ -38,8 +38,8 @@ struct GatewayOptions {
   base::Duration keep_alive = std::chrono::seconds(10);  // silence before an SSE comment
   base::Duration sweep = std::chrono::milliseconds(50);  // granularity of all of these and of the log's flush
   base::Duration stall_timeout = std::chrono::seconds(60);  // a client that reads nothing is cut
-  // /ready says yes as soon as the Snapshot is the first of a cluster's (version > 0), whatever models load: one
-  // that loads must not take the front door of the others away.
+  // /ready says yes as soon as the Snapshot is the first of a cluster's (version > 0), whatever models load:
+  // one that loads must not take the front door of the others away.
   bool ready_without_models = false;
   // True when the request of this fingerprint (XXH3 of the body as sent to the replica) ended two replicas.
   // Any thread.

@@ -132,7 +132,8 @@ Result<void> Session::prepare(std::string_view body) {
 // body_ in the words of a replica that does not speak OpenAI's.
 Result<void> Session::translate() {
   if (match_.path != Path::completions)
-    return Error(ErrorCode::unsupported, "`" + model_->id + "` is served by Triton, which takes /v1/completions only")
+    return Error(ErrorCode::unsupported,
+                 "`" + model_->id + "` is served by Triton, which takes /v1/completions only")
         .with_param("model");
   const auto created = std::chrono::duration_cast<std::chrono::seconds>(base::wall_now().time_since_epoch());
   SLIPWAY_TRY(triton_, codec::TritonCall::make(body_, id_, created.count()));

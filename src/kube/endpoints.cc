@@ -5,6 +5,7 @@
 #include <charconv>
 #include <map>
 
+#include "base/rfc3339.h"
 #include "kube/model_pods.h"
 
 namespace slipway::kube {
@@ -86,8 +87,7 @@ std::vector<ReplicaSighting> slices_sighted(const WatchedSet::Objects& slices) {
       ReplicaSighting sighting = common;
       sighting.endpoint.host = addresses.front().get<std::string>();
       sighting.id = text(field(endpoint, "targetRef"), "name");
-      if (sighting.id.empty())
-        sighting.id = fmt::format("{}-{}", sighting.model_id, sighting.endpoint.host);
+      if (sighting.id.empty()) sighting.id = fmt::format("{}-{}", sighting.model_id, sighting.endpoint.host);
       if (condition(endpoint, "terminating", false))
         sighting.state = ReplicaState::draining;
       else

@@ -1,9 +1,9 @@
 // Where the replicas of models answer, read off a namespace's pods and EndpointSlices. Pure.
 //
 // A slice says who may be sent requests: it knows readiness as each framework's Service means it (Ray Serve's
-// proxies, the leader of a group). A pod says sooner that it is going, and why it is not ready yet. Both carry
-// the labels of platform/charts/inference; what has none is passed over.
-// Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
+// proxies, the leader of a group). A pod says sooner that it is going, and why it is not ready yet. Both
+// carry the labels of platform/charts/inference; what has none is passed over. Source:
+// https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
 #pragma once
 
 #include <string>
@@ -27,7 +27,8 @@ struct ReplicaSighting {
 
 std::vector<ReplicaSighting> pods_sighted(const WatchedSet::Objects& pods);
 std::vector<ReplicaSighting> slices_sighted(const WatchedSet::Objects& slices);
-// One sighting a replica. It is ready when a slice says so and its pod is not going; draining when either says so.
+// One sighting a replica. It is ready when a slice says so and its pod is not going; draining when either
+// says so.
 std::vector<ReplicaSighting> merge(const std::vector<ReplicaSighting>& pods,
                                    const std::vector<ReplicaSighting>& slices);
 

@@ -96,19 +96,21 @@ TEST(Endpoints, BrokenObjectsDoNotStopTheOthers) {
   Json odd = pod("b", "10.0.0.2", true);
   odd["metadata"]["labels"]["slipway.dev/port"] = "eight";
   odd["metadata"]["creationTimestamp"] = "yesterday";
-  const auto seen = merged({odd, {{"metadata", nullptr}}}, {no_address, slice({endpoint("b", "10.0.0.2", true)})});
+  const auto seen =
+      merged({odd, {{"metadata", nullptr}}}, {no_address, slice({endpoint("b", "10.0.0.2", true)})});
   ASSERT_THAT(seen, SizeIs(1));
   EXPECT_EQ(seen[0].endpoint.port, 8000);
   EXPECT_EQ(seen[0].created, 0);
 }
 
 TEST(Endpoints, APendingPodSaysWhatItWaitsFor) {
-  Json waiting = {{"metadata", metadata("a")},
-                  {"status",
-                   {{"phase", "Pending"},
-                    {"conditions", Json::array({{{"type", "PodScheduled"},
-                                                 {"status", "False"},
-                                                 {"message", "0/2 nodes are available"}}})}}}};
+  Json waiting = {
+      {"metadata", metadata("a")},
+      {"status",
+       {{"phase", "Pending"},
+        {"conditions",
+         Json::array(
+             {{{"type", "PodScheduled"}, {"status", "False"}, {"message", "0/2 nodes are available"}}})}}}};
   const auto seen = merged({waiting}, {});
   ASSERT_THAT(seen, SizeIs(1));
   EXPECT_EQ(seen[0].state, ReplicaState::pending);

@@ -32,11 +32,12 @@ Json Election::record(const Json& before, const std::string& holder, base::WallT
                                 : Json{{"apiVersion", "coordination.k8s.io/v1"},
                                        {"kind", "Lease"},
                                        {"metadata", {{"name", name_}, {"namespace", name_space_}}}};
-  out["spec"] = {{"holderIdentity", holder},
-                 {"leaseDurationSeconds", std::chrono::seconds(kDuration).count()},
-                 {"acquireTime", is_change ? micro_time(wall) : text(old, "acquireTime")},
-                 {"renewTime", micro_time(wall)},
-                 {"leaseTransitions", static_cast<int>(number(old, "leaseTransitions")) + (is_change ? 1 : 0)}};
+  out["spec"] = {
+      {"holderIdentity", holder},
+      {"leaseDurationSeconds", std::chrono::seconds(kDuration).count()},
+      {"acquireTime", is_change ? micro_time(wall) : text(old, "acquireTime")},
+      {"renewTime", micro_time(wall)},
+      {"leaseTransitions", static_cast<int>(number(old, "leaseTransitions")) + (is_change ? 1 : 0)}};
   return out;
 }
 

@@ -165,7 +165,8 @@ TEST_F(RealApi, AWriteThatAnotherOvertookIsNoLeadership) {
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
-      others.push_back(std::make_unique<Election>(*Client::open(kubeconfig_), space_, "race", std::to_string(i)));
+      others.push_back(
+          std::make_unique<Election>(*Client::open(kubeconfig_), space_, "race", std::to_string(i)));
       threads.emplace_back([&leaders, one = others.back().get()] {
         const auto led = one->step(base::MonotonicTime{}, base::wall_now());
         if (led && *led) ++leaders;
