@@ -228,10 +228,11 @@ Result<void> RequestReader::Impl::take(OpenAiCall call, std::string_view key, do
   }
   if (key != prompt_field(call)) return {};
   PromptHash hash;
-  if (call == OpenAiCall::chat)
+  if (call == OpenAiCall::chat) {
     SLIPWAY_RETURN_IF_ERROR(hash_messages(value, hash));
-  else
+  } else {
     hash_texts(value, hash);
+  }
   has_prompt = true;
   request.prompt_hash = hash.value();
   request.prompt_bytes = hash.bytes();
