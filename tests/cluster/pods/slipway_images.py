@@ -1,0 +1,55 @@
+"""Images of our own programs for pods: `slipway image build`, and the worker's with the small real model in it."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tarfile
+import tempfile
+
+import pytest
+from conftest import ROOT, tool
+
+PROGRAMS = pathlib.Path(os.environ.get("SLIPWAY_BIN", ROOT / "build/release/bin"))
+SLIPWAY_IMAGE, MODEL_IMAGE = "slipway.dev/slipway:test", "slipway.dev/smollm2:test"
+MODEL_FILE = "/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def weights():
+    named = os.environ.get("SLIPWAY_TEST_MODEL")
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    return pathlib.Path(named) if named else cache / "slipway-tests/model" / pathlib.Path(MODEL_FILE).name
+
+
+def built(folder, *arguments):
+    """The root file system of an image that our program makes."""
+    archive = folder / "image.tar"
+    done = subprocess.run([PROGRAMS / "slipway", "image", "build", *arguments, "--file", archive], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"slipway image build: {done.stderr}")
+    root = folder / "root"
+    with tarfile.open(archive) as image:
+        index = json.load(image.extractfile("index.json"))
+        blob = lambda digest: image.extractfile(f"blobs/sha256/{digest.removeprefix('sha256:')}")  # noqa: E731
+        manifest = json.load(blob(index["manifests"][0]["digest"]))
+        for layer in manifest["layers"]:
+            with tarfile.open(fileobj=blob(layer["digest"])) as files:
+                files.extractall(root, filter="tar")
+    return root
+
+
+def load(_real):
+    """Both images, in the cluster."""
+    for program in ("slipway", "slipway-worker"):
+        if not (PROGRAMS / program).exists():
+            pytest.skip(f"needs {PROGRAMS / program}: cmake --preset release && cmake --build --preset release")
+    if not weights().exists():
+        pytest.skip(f"needs the model {weights()}: ./test.sh fetches it")
+    with tempfile.TemporaryDirectory() as scratch:
+        root = built(pathlib.Path(scratch))
+        tool("image", SLIPWAY_IMAGE, str(root), "--entrypoint", "/usr/bin/slipway", "--user", "65532")
+    with tempfile.TemporaryDirectory() as scratch:
+        root = built(pathlib.Path(scratch), "--worker")
+        (root / "models").mkdir()
+        (root / MODEL_FILE.lstrip("/")).write_bytes(weights().read_bytes())
+        tool("image", MODEL_IMAGE, str(root), "--entrypoint", "/usr/bin/slipway-worker", "--user", "65532")
