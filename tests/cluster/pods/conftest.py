@@ -43,14 +43,14 @@ class Cluster:
         self.kubeconfig, self.was_up, self.before = kubeconfig, was_up, before
         self.program = pathlib.Path(os.environ["SLIPWAY_KUBE_TOOLS"]) / "kubectl"
 
-    def kubectl(self, *arguments, stdin=None, check=True):
-        done = subprocess.run(
-            [self.program, "--kubeconfig", self.kubeconfig, *map(str, arguments)],
-            input=stdin, capture_output=True, text=True, timeout=300, check=False,
-        )
+    def run(self, *command, stdin=None, check=True):
+        done = subprocess.run(list(map(str, command)), input=stdin, capture_output=True, text=True, timeout=600, check=False)
         if check and done.returncode != 0:
-            raise RuntimeError(f"kubectl {' '.join(map(str, arguments))} failed:\n{done.stderr[-4000:]}")
+            raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{done.stderr[-4000:]}")
         return done.stdout
+
+    def kubectl(self, *arguments, stdin=None, check=True):
+        return self.run(self.program, "--kubeconfig", self.kubeconfig, *arguments, stdin=stdin, check=check)
 
     def apply(self, *objects, namespace):
         text = "\n---\n".join(json.dumps(item) for item in objects)

@@ -28,13 +28,13 @@ def built(folder, *arguments):
     if done.returncode != 0:
         raise RuntimeError(f"slipway image build: {done.stderr}")
     root = folder / "root"
+    root.mkdir()
     with tarfile.open(archive) as image:
         index = json.load(image.extractfile("index.json"))
         blob = lambda digest: image.extractfile(f"blobs/sha256/{digest.removeprefix('sha256:')}")  # noqa: E731
         manifest = json.load(blob(index["manifests"][0]["digest"]))
         for layer in manifest["layers"]:
-            with tarfile.open(fileobj=blob(layer["digest"])) as files:
-                files.extractall(root, filter="tar")
+            subprocess.run(["tar", "-C", root, "-xf", "-"], input=blob(layer["digest"]).read(), check=True)
     return root
 
 
