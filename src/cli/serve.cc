@@ -5,6 +5,7 @@
 #include "cli/up.h"
 #include "codec/blueprint.h"
 #include "control/cluster_watch.h"
+#include "control/controller.h"
 #include "gateway/serve.h"
 #include "io/http.h"
 
@@ -20,6 +21,7 @@ struct Options {
   gateway::GatewayRoleOptions gateway;
   std::vector<std::string> replicas, namespaces;
   std::string kubeconfig, context;
+  std::string lease = "slipway-controller";
   std::int64_t threads = 1;
   std::int64_t drain_s = 30;
 };
@@ -55,13 +57,17 @@ base::Result<int> serve_all(Invocation& invocation, Options& options) {
   return run_in_foreground(invocation, options.up, loaded, none);
 }
 
+base::Result<int> serve_controller(const Options& options) {
+  SLIPWAY_RETURN_IF_ERROR(control::run_controller({.access = {options.kubeconfig, options.context},
+                                                   .namespaces = options.namespaces,
+                                                   .lease = options.lease,
+                                                   .identity = {}}));
+  return 0;
+}
+
 base::Result<int> run(Invocation& invocation, Options& options) {
   if (options.role == "gateway") return serve_gateway(invocation, options);
-  if (options.role == "all") return serve_all(invocation, options);
-  return Error(ErrorCode::target_unsupported,
-               "the controller role needs a cluster, and this version has none for it")
-      .with_next(
-          "`slipway up` runs every role on this machine; `slipway serve --role gateway` the gateway alone.");
+  return options.role == "controller" ? serve_controller(options) : serve_all(invocation, options);
 }
 
 }  // namespace
