@@ -6,6 +6,7 @@
 #include "cli/chat_client.h"
 #include "cli/chat_repl.h"
 #include "cli/client.h"
+#include "cli/cluster.h"
 #include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/settings.h"
@@ -104,23 +105,51 @@ base::Result<int> ask_once(Invocation& invocation, ChatClient& client, ChatReque
   return answer->interrupted() ? kInterruptedExit : 0;
 }
 
-base::Result<int> run(Invocation& invocation, const Options& options) {
-  SLIPWAY_TRY(ControlClient control, ControlClient::of(invocation.globals));
+// The model that is meant and where it answers.
+struct Talk {
+  Choice choice;
+  domain::Endpoint endpoint;
+  std::optional<kube::PortForward> way;  // of a cluster's; lives as long as the talk
+};
+
+base::Result<Talk> talk_here(const Globals& globals, const Options& options) {
+  SLIPWAY_TRY(ControlClient control, ControlClient::of(globals));
   SLIPWAY_TRY(const Json status, control.get("/control/v1/status"));
   SLIPWAY_TRY(Choice choice, choose(list_of(status, "models"), options.first, options.second));
-  SLIPWAY_TRY(const domain::Endpoint gateway, endpoint_of_url(text_of(object_of(status, "gateway"), "url")));
-  ChatClient client(gateway, setting("api_key", options.key).value);
-  const ChatRequest request = request_of(choice.model, options);
+  SLIPWAY_TRY(domain::Endpoint gateway, endpoint_of_url(text_of(object_of(status, "gateway"), "url")));
+  return Talk{std::move(choice), std::move(gateway), std::nullopt};
+}
+
+base::Result<Talk> talk_there(const Globals& globals, const environment::ClusterPlace& place,
+                              const Options& options, bool have_key) {
+  const io::Patience patience;
+  SLIPWAY_TRY(const Json models, cluster_models(globals, place, patience));
+  SLIPWAY_TRY(Choice choice, choose(models, options.first, options.second));
+  if (text_of(choice.model, "framework") == "triton-vllm") choice.model["task"] = "base";
+  SLIPWAY_TRY(kube::PortForward way, way_to_model(place, choice.model, have_key));
+  const domain::Endpoint endpoint = way.local();
+  return Talk{std::move(choice), endpoint, std::move(way)};
+}
+
+base::Result<int> run(Invocation& invocation, const Options& options) {
+  const std::string key = setting("api_key", options.key).value;
+  SLIPWAY_TRY(const auto cluster, cluster_of(invocation.globals));
+  auto talk = cluster ? talk_there(invocation.globals, *cluster, options, !key.empty())
+                      : talk_here(invocation.globals, options);
+  if (!talk) return std::move(talk).error();
+  ChatClient client(talk->endpoint, key);
+  const ChatRequest request = request_of(talk->choice.model, options);
+  std::string& prompt = talk->choice.prompt;
   const bool piped = !invocation.console.facts().in_tty;
-  if (choice.prompt == "-" || (choice.prompt.empty() && piped)) {
-    choice.prompt = invocation.console.read_all(kMaxPromptBytes);
-    if (choice.prompt.find_first_not_of(" \t\r\n") == std::string::npos) {
+  if (prompt == "-" || (prompt.empty() && piped)) {
+    prompt = invocation.console.read_all(kMaxPromptBytes);
+    if (prompt.find_first_not_of(" \t\r\n") == std::string::npos) {
       return Error(ErrorCode::usage, "there is no prompt: none on the command line, and stdin is empty")
           .with_next(fmt::format("Run `slipway chat {} \"Hello\"`.", request.model));
     }
   }
-  if (choice.prompt.empty()) return chat_repl(invocation, client, request);
-  return ask_once(invocation, client, request, choice.prompt);
+  if (prompt.empty()) return chat_repl(invocation, client, request);
+  return ask_once(invocation, client, request, prompt);
 }
 
 }  // namespace

@@ -19,7 +19,11 @@ namespace fs = std::filesystem;
 
 constexpr auto kReadyTime = std::chrono::hours(1);  // weights of hundreds of gigabytes are pulled meanwhile
 constexpr const char* kEnvironmentLabel = "slipway.dev/environment";
-const kube::Resource kNamespaces{"", "v1", "namespaces"};
+const kube::Resource kNamespaces{"", "v1", "namespaces"}, kServices{"", "v1", "services"};
+// What platform/charts/slipway makes.
+constexpr const char* kGatewayNamespace = "slipway-system";
+constexpr const char* kGateway = "slipway-gateway";
+constexpr std::uint16_t kGatewayPort = 8000, kModelPort = 8000;
 
 fs::path kubeconfig_of(const std::string& named) {
   if (!named.empty()) return fs::absolute(named);
@@ -222,6 +226,28 @@ Result<Json> cluster_models(const Globals& globals, const environment::ClusterPl
                             const io::Patience& patience) {
   SLIPWAY_TRY(auto models, models_of(globals, place, patience));
   return models.models();
+}
+
+Result<kube::PortForward> way_to_model(const environment::ClusterPlace& place, const Json& model,
+                                       bool have_key) {
+  if (have_key) {
+    SLIPWAY_TRY(kube::Client api, kube::Client::open(place.kubeconfig, place.context));
+    const auto gateway = api.get(kServices.path(kGatewayNamespace, kGateway));
+    if (gateway && *gateway)
+      return kube::PortForward::open(place.kubeconfig, place.context, kGatewayNamespace,
+                                     fmt::format("service/{}", kGateway), kGatewayPort);
+  }
+  const std::string id = text_of(model, "id");
+  if (text_of(model, "framework") == "triton-vllm")
+    return Error(ErrorCode::unsupported,
+                 fmt::format("{} is served by Triton, which does not speak this API itself", id))
+        .with_next("Install Slipway's gateway (docs/guides/kubernetes.md) and set SLIPWAY_API_KEY.");
+  for (const Json& replica : list_of(model, "replicas"))
+    if (text_of(replica, "state") == "ready")
+      return kube::PortForward::open(place.kubeconfig, place.context, place.name_space,
+                                     "pod/" + text_of(replica, "id"), kModelPort);
+  return Error(ErrorCode::no_replica, fmt::format("no replica of {} is ready", id))
+      .with_next(fmt::format("Run `slipway why {}`.", id));
 }
 
 Result<int> cluster_logs(Invocation& invocation, const environment::ClusterPlace& place,

@@ -9,6 +9,7 @@
 #include "cli/blueprint_settings.h"
 #include "cli/verb.h"
 #include "environment/models.h"
+#include "kube/port_forward.h"
 
 namespace slipway::cli {
 
@@ -32,6 +33,10 @@ base::Result<int> cluster_undeploy(Invocation& invocation, const environment::Cl
                                    const std::string& name, bool dry_run);
 base::Result<Json> cluster_models(const Globals& globals, const environment::ClusterPlace& place,
                                   const io::Patience& patience);
+// A way to a model (one of cluster_models): to Slipway's gateway when there is one and a key, else to a ready
+// replica itself. no_replica when none is ready; unsupported for what only the gateway can speak to.
+base::Result<kube::PortForward> way_to_model(const environment::ClusterPlace& place, const Json& model,
+                                             bool have_key);
 base::Result<int> cluster_logs(Invocation& invocation, const environment::ClusterPlace& place,
                                const std::string& name, std::int64_t tail);
 
