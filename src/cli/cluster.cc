@@ -21,7 +21,7 @@ constexpr auto kReadyTime = std::chrono::hours(1);  // weights of hundreds of gi
 constexpr const char* kEnvironmentLabel = "slipway.dev/environment";
 const kube::Resource kNamespaces{"", "v1", "namespaces"}, kServices{"", "v1", "services"};
 // What platform/charts/slipway makes.
-constexpr const char* kGatewayNamespace = "slipway-system";
+constexpr const char* kGatewayNamespace = "slipway";
 constexpr const char* kGateway = "slipway-gateway";
 constexpr std::uint16_t kGatewayPort = 8000, kModelPort = 8000;
 

@@ -24,7 +24,7 @@ def weights():
 def built(folder, *arguments):
     """The root file system of an image that our program makes."""
     archive = folder / "image.tar"
-    done = subprocess.run([PROGRAMS / "slipway", "image", "build", *arguments, "--file", archive], capture_output=True, text=True, check=False)
+    done = subprocess.run([PROGRAMS / "slipway", "image", "build", archive, *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"slipway image build: {done.stderr}")
     root = folder / "root"

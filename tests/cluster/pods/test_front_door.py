@@ -18,7 +18,7 @@ from conftest import ROOT, STATE
 from load import Load
 
 KEY = f"sk-test-{secrets.token_hex(16)}"
-SPACE, MODELS = "slipway-system", "models"
+SPACE, MODELS = "slipway", "models"
 MODEL = "smollm2"
 
 
