@@ -91,6 +91,7 @@ Verb plan_verb();
 Verb blueprint_verb();
 Verb addons_verb();
 Verb prices_verb();
+Verb image_verb();
 Verb config_verb();
 Verb explain_verb();
 Verb serve_verb();

@@ -11,11 +11,17 @@ import yaml
 
 import inference
 import render
+import test_slipway_chart
 from conftest import with_namespace
 
 CHECKOV = pathlib.Path(os.environ.get("SLIPWAY_CLUSTER_PYTHON", "/nonexistent")) / "checkov"
 EXCEPTIONS = yaml.safe_load((render.ADDON_FILES / "policy-exceptions.yaml").read_text())
-MODEL_EXCEPTIONS = yaml.safe_load((inference.CHART / "policy-exceptions.yaml").read_text())
+# Charts that are no add-on's, each with its exceptions beside it.
+CHARTS = {name: render.PLATFORM / "charts" / name for name in ("inference", "slipway")}
+CHART_EXCEPTIONS = {
+    name: yaml.safe_load((folder / "policy-exceptions.yaml").read_text()) for name, folder in CHARTS.items()
+}
+ALL_EXCEPTIONS = EXCEPTIONS + [exception for listed in CHART_EXCEPTIONS.values() for exception in listed]
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +45,10 @@ def findings(rendered, scratch):
             (folder / name / "objects.yaml").write_text(
                 yaml.safe_dump_all(with_namespace(objects, addon.facts["namespace"], set()), sort_keys=False)
             )
-    here.add("inference")
-    (folder / "inference").mkdir()
-    (folder / "inference/objects.yaml").write_text(yaml.safe_dump_all(model_objects(), sort_keys=False))
+    for name, objects in (("inference", model_objects()), ("slipway", slipway_objects(scratch))):
+        here.add(name)
+        (folder / name).mkdir()
+        (folder / name / "objects.yaml").write_text(yaml.safe_dump_all(objects, sort_keys=False))
     done = subprocess.run(
         [
             CHECKOV,
@@ -81,6 +88,13 @@ def model_objects():
     return [item for file in seen.values() for item in inference.objects(file)]
 
 
+def slipway_objects(scratch):
+    """Slipway's own chart with everything on that its values can turn on."""
+    values = scratch / "slipway-values.yaml"
+    values.write_text(yaml.safe_dump(test_slipway_chart.VARIANTS["internal-nlb"] | test_slipway_chart.VARIANTS["with-keys-and-monitoring"]))
+    return list(render.documents(render.helm(CHARTS["slipway"], "slipway", "slipway", values).stdout))
+
+
 def explains(exception, finding):
     addon, check, resource, _ = finding
     return (
@@ -95,14 +109,14 @@ def test_every_finding_has_a_reason(findings):
     unexplained = sorted(
         finding
         for finding in failed
-        if not any(explains(exception, finding) for exception in EXCEPTIONS + MODEL_EXCEPTIONS)
+        if not any(explains(exception, finding) for exception in ALL_EXCEPTIONS)
     )
     assert not unexplained, "\n".join(" ".join(finding) for finding in unexplained)
 
 
 def test_no_reason_is_stale(findings):
     here, failed = findings
-    for exception in EXCEPTIONS + MODEL_EXCEPTIONS:
+    for exception in ALL_EXCEPTIONS:
         for addon in set(exception["addons"]) & here:
             used = {
                 check
@@ -121,10 +135,11 @@ def test_what_we_wrote_has_exceptions_for_node_agents_only():
     assert {name for exception in EXCEPTIONS for name in exception["addons"]} & ours <= {"neuron-monitor"}
 
 
-def test_the_inference_chart_has_exceptions_of_its_own_only():
-    assert all(exception["addons"] == ["inference"] for exception in MODEL_EXCEPTIONS)
-    assert not any("inference" in exception["addons"] for exception in EXCEPTIONS)
+def test_a_chart_has_exceptions_of_its_own_only():
+    for name, listed in CHART_EXCEPTIONS.items():
+        assert all(exception["addons"] == [name] for exception in listed)
+        assert not any(name in exception["addons"] for exception in EXCEPTIONS)
 
 
 def test_every_exception_has_a_reason():
-    assert all(len(exception["reason"]) > 20 for exception in EXCEPTIONS + MODEL_EXCEPTIONS)
+    assert all(len(exception["reason"]) > 20 for exception in ALL_EXCEPTIONS)
