@@ -163,11 +163,14 @@ GATEWAY = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": READ},
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": READ},
 ]
+LOOK = ["get", "list"]
 CONTROLLER = [
-    *GATEWAY,
-    {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": READ},
-    {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["patch"]},
-    {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    {"apiGroups": [""], "resources": ["pods", "persistentvolumeclaims"], "verbs": LOOK},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    {"apiGroups": ["apps"], "resources": ["deployments", "replicasets", "statefulsets"], "verbs": LOOK},
+    {"apiGroups": ["leaderworkerset.x-k8s.io"], "resources": ["leaderworkersets"], "verbs": LOOK},
+    {"apiGroups": ["ray.io"], "resources": ["rayservices"], "verbs": LOOK},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["list", "create", "patch"]},
 ]
 ELECTION = [
     {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
