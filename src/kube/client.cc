@@ -60,6 +60,7 @@ Error refused(const io::RestCall& call, int status, const std::string& body) {
                                          : ErrorCode::kubernetes_failed;
   Error error(
       code, fmt::format("{} {} answered {}", call.method, call.path.substr(0, call.path.find('?')), status));
+  if (reason.empty() && status == 404) reason = "NotFound";  // an API that is not served has no Status object
   if (reason.empty() && status == 409) reason = "Conflict";
   if (reason.empty() && status == 410) reason = "Expired";
   return std::move(error).with_detail(std::move(words)).with_param(std::move(reason));

@@ -1,0 +1,182 @@
+// What ClusterModels sees of a model: pods, their events and logs, what owns them, what they wait for.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "environment/models.h"
+#include "kube/model_pods.h"
+#include "kube/pod_facts.h"
+
+namespace slipway::environment {
+namespace {
+
+using base::Error, base::ErrorCode, base::Result;
+using codec::field, codec::list, codec::text;
+using domain::ContainerFact, domain::ModelFacts, domain::PodFact;
+
+constexpr const char* kOurs = "app.kubernetes.io/part-of=slipway";
+constexpr std::size_t kPodsWithLogs = 8;  // replicas of one model fail alike
+constexpr int kTail = 60;
+constexpr int kLogBytes = 64 << 10;
+const kube::Resource kPods{"", "v1", "pods"};
+const kube::Resource kEvents{"", "v1", "events"};
+const kube::Resource kVolumeClaims{"", "v1", "persistentvolumeclaims"};
+const kube::Resource kNodes{"", "v1", "nodes"};
+const kube::Resource kNodeClaims{"karpenter.sh", "v1", "nodeclaims"};
+// What makes pods, from the outside to the inside. Lists of objects leave their kind out.
+struct OwnerKind {
+  const char* kind;
+  kube::Resource resource;
+  bool counts;  // its replicas are those that a person asked for
+};
+const std::array<OwnerKind, 5> kOwners = {
+    OwnerKind{"Deployment", {"apps", "v1", "deployments"}, true},
+    OwnerKind{"LeaderWorkerSet", {"leaderworkerset.x-k8s.io", "v1", "leaderworkersets"}, true},
+    OwnerKind{"RayService", {"ray.io", "v1", "rayservices"}, false},
+    OwnerKind{"StatefulSet", {"apps", "v1", "statefulsets"}, false},
+    OwnerKind{"ReplicaSet", {"apps", "v1", "replicasets"}, false}};
+
+std::string model_of(const Json& pod) {
+  return text(field(field(pod, "metadata"), "labels"), kube::kModelLabel);
+}
+
+// The pods that `wanted` means: all of a model, or one.
+Json pods_named(const Json& all, const std::string& wanted) {
+  Json out = Json::array();
+  for (const Json& pod : all) {
+    const Json& meta = field(pod, "metadata");
+    if (model_of(pod) == wanted || text(meta, "name") == wanted ||
+        text(field(meta, "annotations"), kube::kModelIdAnnotation) == wanted)
+      out.push_back(pod);
+  }
+  return out;
+}
+
+bool wants_log(const PodFact& pod, const ContainerFact& c) {
+  if (pod.ready || pod.node.empty()) return false;
+  return c.running || (c.ended && c.exit_code != 0) || (c.ended && !c.init);
+}
+
+// The run that matters: of one that was begun anew and is not ready, the one before it.
+bool previous_run(const ContainerFact& c) {
+  return c.running && c.ended && !c.ready;
+}
+
+}  // namespace
+
+// Nothing where the API does not serve it.
+Result<Json> ClusterModels::seen(const std::string& path, const std::string& selector, std::string_view what,
+                                 ModelFacts& facts) {
+  SLIPWAY_RETURN_IF_ERROR(patience_.check());
+  auto found = api_.list(path, selector);
+  if (found) return found->at("items");
+  if (found.error().param() == "NotFound") return Json::array();
+  if (found.error().code() != ErrorCode::access_denied) return std::move(found).error();
+  facts.not_looked_at.push_back(fmt::format("{} (this kubeconfig may not list them)", what));
+  return Json::array();
+}
+
+Result<void> ClusterModels::look_at_pods(const Json& pods, const Json& events, ModelFacts& facts) {
+  const base::WallTime now = base::wall_now();
+  std::size_t with_logs = 0;
+  for (const Json& object : pods) {
+    PodFact pod = kube::pod_fact(object, now);
+    pod.events = kube::events_about(events, "Pod", pod.name, now);
+    bool read = false;
+    for (ContainerFact& c : pod.containers) {
+      if (!wants_log(pod, c) || with_logs >= kPodsWithLogs) continue;
+      SLIPWAY_RETURN_IF_ERROR(patience_.check());
+      auto log = api_.text(fmt::format("{}/log?container={}&tailLines={}&limitBytes={}&timestamps=true{}",
+                                       kPods.path(place_.name_space, pod.name), c.name, kTail, kLogBytes,
+                                       previous_run(c) ? "&previous=true" : ""));
+      // A container whose log is gone is no failure: the rest is still worth saying.
+      if (log) kube::add_log(c, *log, base::wall_now());
+      read = true;
+    }
+    if (read) ++with_logs;
+    facts.pods.push_back(std::move(pod));
+  }
+  return {};
+}
+
+Result<void> ClusterModels::look_at_owners(const Json& events, ModelFacts& facts) {
+  const std::string selector = fmt::format("{}={}", kube::kModelLabel, facts.id);
+  for (const OwnerKind& owner : kOwners) {
+    SLIPWAY_TRY(Json found, seen(owner.resource.path(place_.name_space), selector,
+                                 fmt::format("{}s", owner.kind), facts));
+    for (Json& object : found) {
+      object["kind"] = owner.kind;
+      domain::OwnerFact fact = kube::owner_fact(object);
+      if (owner.kind == std::string_view("ReplicaSet") && fact.wanted == 0)
+        continue;  // of an earlier version
+      fact.events = kube::events_about(events, owner.kind, fact.name, base::wall_now());
+      if (owner.counts) facts.wanted = std::max(0, facts.wanted) + fact.wanted;
+      facts.owners.push_back(std::move(fact));
+    }
+  }
+  return {};
+}
+
+Result<void> ClusterModels::look_at_claims(const Json& events, ModelFacts& facts) {
+  std::set<std::string> names;
+  for (const PodFact& pod : facts.pods)
+    if (!pod.ready) names.insert(pod.claims.begin(), pod.claims.end());
+  for (const std::string& name : names) {
+    auto found = api_.get(kVolumeClaims.path(place_.name_space, name));
+    if (!found && found.error().code() != ErrorCode::access_denied) return std::move(found).error();
+    if (!found) {
+      facts.not_looked_at.emplace_back("persistent volume claims (this kubeconfig may not read them)");
+      return {};
+    }
+    domain::ClaimFact claim = *found ? kube::claim_fact(**found) : domain::ClaimFact{.name = name};
+    claim.events = kube::events_about(events, "PersistentVolumeClaim", name, base::wall_now());
+    facts.claims.push_back(std::move(claim));
+  }
+  return {};
+}
+
+Result<void> ClusterModels::look_at_nodes(ModelFacts& facts) {
+  if (std::ranges::all_of(facts.pods, [](const PodFact& pod) { return pod.ready; })) return {};
+  SLIPWAY_TRY(const Json nodes, seen(kNodes.path(), {}, "nodes", facts));
+  for (const Json& node : nodes) facts.nodes.push_back(kube::node_fact(node));
+  if (std::ranges::none_of(facts.pods, [](const PodFact& pod) { return pod.node.empty(); })) return {};
+  SLIPWAY_TRY(const Json claims, seen(kNodeClaims.path(), {}, "node claims", facts));
+  if (claims.empty()) return {};
+  // Events of objects without a namespace lie in this one.
+  SLIPWAY_TRY(const Json events, seen(kEvents.path("default"), {}, "events of node claims", facts));
+  for (const Json& object : claims) {
+    domain::NodeClaimFact claim = kube::node_claim_fact(object);
+    claim.events = kube::events_about(events, "NodeClaim", claim.name, base::wall_now());
+    facts.node_claims.push_back(std::move(claim));
+  }
+  return {};
+}
+
+Result<ModelFacts> ClusterModels::facts(const std::string& wanted) {
+  ModelFacts out{.id = wanted, .name_space = place_.name_space};
+  SLIPWAY_TRY(const Json all, pods(kOurs));
+  const Json mine = pods_named(all, wanted);
+  bool one = false;
+  for (const Json& pod : mine) {
+    out.id = model_of(pod);
+    one = one || text(field(pod, "metadata"), "name") == wanted;
+  }
+  SLIPWAY_TRY(const Json events, seen(kEvents.path(place_.name_space), {}, "events", out));
+  SLIPWAY_RETURN_IF_ERROR(look_at_pods(mine, events, out));
+  SLIPWAY_RETURN_IF_ERROR(look_at_owners(events, out));
+  if (mine.empty() && out.owners.empty()) {
+    SLIPWAY_TRY(const auto releases, helm_.releases(place_.name_space));
+    if (std::ranges::find(releases, wanted) == releases.end())
+      return Error(ErrorCode::unknown_model,
+                   fmt::format("nothing in namespace {} is called {}", place_.name_space, wanted))
+          .with_next("`slipway status` names models and replicas.");
+  }
+  if (one) out.wanted = 1;  // the question was about this one
+  SLIPWAY_RETURN_IF_ERROR(look_at_claims(events, out));
+  SLIPWAY_RETURN_IF_ERROR(look_at_nodes(out));
+  return out;
+}
+
+}  // namespace slipway::environment
