@@ -22,18 +22,6 @@ int digits(std::string_view text, std::size_t at, std::size_t n) {
   return value;
 }
 
-// "2026-11-27T01:33:21Z", with or without a fraction; 0 for what is no time: such an age is unknown.
-double age_of(std::string_view time, base::WallTime now) {
-  if (time.size() < 20 || time[4] != '-' || time[10] != 'T') return 0;
-  const std::chrono::year_month_day day{std::chrono::year(digits(time, 0, 4)),
-                                        std::chrono::month(static_cast<unsigned>(digits(time, 5, 2))),
-                                        std::chrono::day(static_cast<unsigned>(digits(time, 8, 2)))};
-  if (!day.ok()) return 0;
-  const auto at = std::chrono::sys_days(day) + std::chrono::hours(digits(time, 11, 2)) +
-                  std::chrono::minutes(digits(time, 14, 2)) + std::chrono::seconds(digits(time, 17, 2));
-  return std::max(0.0, std::chrono::duration<double>(now - at).count());
-}
-
 std::map<std::string, std::string> texts(const Json& object) {
   std::map<std::string, std::string> out;
   if (object.is_object())
@@ -130,6 +118,24 @@ std::string seen_last(const Json& event) {
 }
 
 }  // namespace
+
+// "2026-11-27T01:33:21Z", with or without a fraction, or "...+02:00".
+double age_of(std::string_view time, base::WallTime now) {
+  if (time.size() < 20 || time[4] != '-' || time[10] != 'T') return 0;
+  const std::chrono::year_month_day day{std::chrono::year(digits(time, 0, 4)),
+                                        std::chrono::month(static_cast<unsigned>(digits(time, 5, 2))),
+                                        std::chrono::day(static_cast<unsigned>(digits(time, 8, 2)))};
+  if (!day.ok()) return 0;
+  auto at = std::chrono::sys_days(day) + std::chrono::hours(digits(time, 11, 2)) +
+            std::chrono::minutes(digits(time, 14, 2)) + std::chrono::seconds(digits(time, 17, 2));
+  const std::size_t zone = time.size() - 6;
+  if (time[zone] == '+' || time[zone] == '-') {
+    const auto offset =
+        std::chrono::hours(digits(time, zone + 1, 2)) + std::chrono::minutes(digits(time, zone + 4, 2));
+    at += time[zone] == '+' ? -offset : offset;
+  }
+  return std::max(0.0, std::chrono::duration<double>(now - at).count());
+}
 
 PodFact pod_fact(const Json& pod, base::WallTime now) {
   const Json &meta = field(pod, "metadata"), &spec = field(pod, "spec"), &status = field(pod, "status");

@@ -14,6 +14,8 @@ namespace slipway::kube {
 
 using codec::Json;
 
+// Seconds since an RFC 3339 time; 0 for what is none.
+double age_of(std::string_view time, base::WallTime now);
 // Without events and logs: those are other objects.
 domain::PodFact pod_fact(const Json& pod, base::WallTime now);
 // Of the list `events`, those about one object, newest first.
