@@ -58,6 +58,7 @@ struct PodFact {
   std::vector<EventFact> events = {};           // newest first
   std::map<std::string, double> requests = {};  // "cpu" in processors, "memory" in bytes, "nvidia.com/gpu"
   std::map<std::string, std::string> selector = {};     // labels that a node must have
+  bool node_affinity = false;                           // and rules that are no plain labels
   std::map<std::string, std::string> tolerations = {};  // key -> effect; an empty key tolerates all
   std::vector<std::string> claims = {};                 // PersistentVolumeClaims
 };

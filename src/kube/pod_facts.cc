@@ -154,6 +154,9 @@ PodFact pod_fact(const Json& pod, base::WallTime now) {
     out.containers.push_back(container_fact(c, list(status, "containerStatuses"), false, now));
   out.requests = requests_of(spec);
   out.selector = texts(field(spec, "nodeSelector"));
+  out.node_affinity =
+      field(field(field(spec, "affinity"), "nodeAffinity"), "requiredDuringSchedulingIgnoredDuringExecution")
+          .is_object();
   out.tolerations = tolerations_of(spec);
   for (const Json& volume : list(spec, "volumes"))
     if (const std::string claim = text(field(volume, "persistentVolumeClaim"), "claimName"); !claim.empty())

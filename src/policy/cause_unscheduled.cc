@@ -246,10 +246,17 @@ Finding topology(const std::string& why) {
               kDeployAgain)};
 }
 
+// Nodes that have every label exist: what keeps the pod from those is the reason, not that others lack one.
+bool labelled(const ModelFacts& facts, const PodFact& pod) {
+  return !pod.node_affinity &&
+         std::ranges::any_of(facts.nodes, [&](const NodeFact& node) { return matches(node, pod); });
+}
+
 void add_scheduler(const ModelFacts& facts, const PodFact& pod, const std::string& message,
                    std::vector<Finding>& out) {
   std::set<std::string> short_of;
   std::vector<Finding> found;
+  std::optional<Finding> label;
   for (const Refusal& refusal : refusals_in(message)) {
     const std::string& why = refusal.why;
     if (why.starts_with("Insufficient "))
@@ -262,7 +269,7 @@ void add_scheduler(const ModelFacts& facts, const PodFact& pod, const std::strin
            .sentence = "its volume is not to be had: " + why,
            .next = fmt::format("`kubectl -n {} get pvc,events` shows the claim.", facts.name_space)});
     else if (has(why, "affinity/selector"))
-      found.push_back(no_label(facts, pod));
+      label = no_label(facts, pod);
     else if (has(why, "taint") || has(why, "unschedulable"))
       found.push_back(tainted(facts, pod, why));
     else if (has(why, "affinity") || has(why, "topology spread"))
@@ -273,6 +280,8 @@ void add_scheduler(const ModelFacts& facts, const PodFact& pod, const std::strin
                        .next = "Take the host port out of the values file, or add a node."});
   }
   add_resources(facts, pod, short_of, out);
+  if (label && !(labelled(facts, pod) && (!short_of.empty() || !found.empty())))
+    found.push_back(*std::move(label));
   out.insert(out.end(), found.begin(), found.end());
 }
 
