@@ -1,4 +1,4 @@
-# The place of the Hugging Face token, empty. `slipway secret set huggingface-token`, or the AWS console, fills it: a token
+# The place of the Hugging Face token, empty. `slipway secret set hf-token`, or the AWS console, fills it: a token
 # that Terraform wrote would be readable in its state and in every saved plan. Without a recovery window the name is free
 # again at once, else the next environment of this name could not be made for a month.
 

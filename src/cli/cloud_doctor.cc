@@ -229,8 +229,7 @@ class CloudExamination {
     if (!codec::field(**secret, "VersionIdsToStages").empty())
       return ok("token", fmt::format("{} has a value", name));
     add({"token", Health::warn, fmt::format("{} is empty: gated models cannot be fetched", name),
-         fmt::format("aws secretsmanager put-secret-value --secret-id {} --secret-string file://token.txt",
-                     name)});
+         fmt::format("slipway --environment {} secret set hf-token", blueprint_.name)});
   }
 
   const domain::Blueprint& blueprint_;

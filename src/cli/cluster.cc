@@ -9,6 +9,7 @@
 #include "cli/model_view.h"
 #include "cli/text.h"
 #include "codec/values.h"
+#include "environment/secrets.h"
 #include "kube/client.h"
 
 namespace slipway::cli {
@@ -146,6 +147,7 @@ Result<int> cluster_down(Invocation& invocation, const std::string& name,
       work.watcher.step(fmt::format("undeploy {}", id.get<std::string>()));
       SLIPWAY_RETURN_IF_ERROR(models.undeploy(id.get<std::string>()));
     }
+    SLIPWAY_RETURN_IF_ERROR(environment::forget_token_on(models.api(), place, name));
     if (ours) SLIPWAY_RETURN_IF_ERROR(models.api().erase(kNamespaces.path("", place.name_space)));
     SLIPWAY_RETURN_IF_ERROR(environment::forget_cluster_place(paths, name));
   }

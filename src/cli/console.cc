@@ -94,6 +94,26 @@ class RawTerminal {
   bool changed_;
 };
 
+// Lines arrive whole and unechoed for this object's life.
+class SilentTerminal {
+ public:
+  SilentTerminal() : changed_(tcgetattr(STDIN_FILENO, &before_) == 0) {
+    termios silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    silent.c_lflag |= static_cast<tcflag_t>(ICANON);
+    if (changed_) tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+  }
+  ~SilentTerminal() {
+    if (changed_) tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
+  }
+  SilentTerminal(const SilentTerminal&) = delete;
+  SilentTerminal& operator=(const SilentTerminal&) = delete;
+
+ private:
+  termios before_{};
+  bool changed_;
+};
+
 std::string_view escape(Style style) {
   switch (style) {
     case Style::plain:
@@ -181,6 +201,21 @@ std::optional<std::string> StdConsole::edit_line(std::string_view prompt) {
       return editor_.take();
     }
   }
+}
+
+std::optional<std::string> StdConsole::read_secret(std::string_view prompt) {
+  const SilentTerminal silent;
+  err(prompt);
+  std::string line;
+  char c = 0;
+  while (line.size() <= kMaxLine) {
+    const ssize_t n = ::read(STDIN_FILENO, &c, 1);
+    if (n <= 0) return std::nullopt;
+    if (c == '\n') break;
+    line += c;
+  }
+  err("\n");
+  return line;
 }
 
 std::string StdConsole::read_all(std::size_t limit) {

@@ -47,6 +47,8 @@ class Console {
   virtual std::optional<std::string> read_line(std::string_view prompt) = 0;
   // The rest of stdin, up to `limit` bytes.
   virtual std::string read_all(std::size_t limit) = 0;
+  // A line that is not shown while it is typed; only where stdin is a terminal. nullopt as for read_line.
+  virtual std::optional<std::string> read_secret(std::string_view prompt) = 0;
 
   const TerminalFacts& facts() const { return facts_; }
   std::string paint_out(Style style, std::string_view text) const {
@@ -69,6 +71,7 @@ class StdConsole final : public Console {
   void err(std::string_view text) override;
   std::optional<std::string> read_line(std::string_view prompt) override;
   std::string read_all(std::size_t limit) override;
+  std::optional<std::string> read_secret(std::string_view prompt) override;
 
  private:
   std::optional<std::string> edit_line(std::string_view prompt);

@@ -37,6 +37,7 @@ class MemoryConsole final : public Console {
     while (auto line = read_line("")) text += *line + "\n";
     return text;
   }
+  std::optional<std::string> read_secret(std::string_view prompt) override { return read_line(prompt); }
   const std::string& out_text() const { return out_; }
   const std::string& err_text() const { return err_; }
 

@@ -5,10 +5,10 @@ namespace slipway::cli {
 
 std::vector<Verb> all_verbs() {
   std::vector<Verb> verbs;
-  for (auto make : {up_verb,     down_verb,     status_verb,     top_verb,       logs_verb,   doctor_verb,
-                    deploy_verb, undeploy_verb, models_verb,     chat_verb,      keys_verb,   plan_verb,
-                    prices_verb, addons_verb,   image_verb,      blueprint_verb, config_verb, explain_verb,
-                    serve_verb,  version_verb,  completion_verb, help_verb})
+  for (auto make : {up_verb,     down_verb,    status_verb,   top_verb,     logs_verb,       why_verb,
+                    doctor_verb, deploy_verb,  undeploy_verb, models_verb,  chat_verb,       keys_verb,
+                    secret_verb, plan_verb,    prices_verb,   addons_verb,  image_verb,      blueprint_verb,
+                    config_verb, explain_verb, serve_verb,    version_verb, completion_verb, help_verb})
     verbs.push_back(make());
   return verbs;
 }

@@ -33,15 +33,20 @@ Aws::Aws(io::Tool tool, std::string region, const io::Patience& patience)
       patience_(patience),
       free_places_(side_by_side_width()) {}
 
-Result<Json> Aws::once(const std::string& service, const std::string& operation, const Json& input) {
+Result<Json> Aws::once(const std::string& service, const std::string& operation, const Json& input,
+                       bool hidden) {
   std::vector<std::string> arguments = {service, operation};
-  if (!input.empty()) arguments.insert(arguments.end(), {"--cli-input-json", input.dump()});
+  if (hidden)
+    arguments.insert(arguments.end(), {"--cli-input-json", "file:///dev/stdin"});
+  else if (!input.empty())
+    arguments.insert(arguments.end(), {"--cli-input-json", input.dump()});
   arguments.insert(arguments.end(), {"--output", "json", "--region", region_});
   // Version 1 of the program overlooks the variable for SQS.
   if (const char* endpoint = std::getenv("AWS_ENDPOINT_URL"); endpoint != nullptr && *endpoint != 0)
     arguments.insert(arguments.end(), {"--endpoint-url", endpoint});
   free_places_.acquire();
   Result<io::ToolAnswer> ended = io::call_tool(tool_, {.arguments = std::move(arguments),
+                                                       .input = hidden ? input.dump() : std::string(),
                                                        .variables = {"AWS_PAGER=", "AWS_RETRY_MODE=adaptive"},
                                                        .deadline = base::Deadline::after(kCallTime)});
   free_places_.release();
@@ -74,10 +79,19 @@ Result<void> Aws::pause_before_another_try(const std::string& call, const Error&
 }
 
 Result<Json> Aws::call(const std::string& service, const std::string& operation, const Json& input) {
+  return tried(service, operation, input, false);
+}
+
+Result<Json> Aws::call_hidden(const std::string& service, const std::string& operation, const Json& input) {
+  return tried(service, operation, input, true);
+}
+
+Result<Json> Aws::tried(const std::string& service, const std::string& operation, const Json& input,
+                        bool hidden) {
   base::Duration pause = kFirstPause;
   for (int attempt = 1;; ++attempt) {
     SLIPWAY_RETURN_IF_ERROR(patience_.check());
-    Result<Json> answer = once(service, operation, input);
+    Result<Json> answer = once(service, operation, input, hidden);
     if (answer || !passing(answer.error()) || attempt == kTries) return answer;
     SLIPWAY_RETURN_IF_ERROR(
         pause_before_another_try(fmt::format("{} {}", service, operation), answer.error(), pause));

@@ -38,6 +38,8 @@ class Aws {
   // An answer without a body is an empty object.
   base::Result<Json> call(const std::string& service, const std::string& operation,
                           const Json& input = Json::object());
+  // The same for an input that no list of processes may show: it goes through the program's stdin.
+  base::Result<Json> call_hidden(const std::string& service, const std::string& operation, const Json& input);
   // Nothing when AWS says that the thing is not there.
   base::Result<std::optional<Json>> find(const std::string& service, const std::string& operation,
                                          const Json& input = Json::object());
@@ -49,7 +51,10 @@ class Aws {
   const io::Patience& patience() const { return patience_; }
 
  private:
-  base::Result<Json> once(const std::string& service, const std::string& operation, const Json& input);
+  base::Result<Json> tried(const std::string& service, const std::string& operation, const Json& input,
+                           bool hidden);
+  base::Result<Json> once(const std::string& service, const std::string& operation, const Json& input,
+                          bool hidden);
   base::Result<void> pause_before_another_try(const std::string& call, const base::Error& why,
                                               base::Duration pause);
   io::Tool tool_;

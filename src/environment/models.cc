@@ -6,6 +6,7 @@
 
 #include "codec/platform_files.h"
 #include "environment/session.h"
+#include "kube/model_facts.h"
 #include "kube/model_pods.h"
 #include "store/environment.h"
 
@@ -166,6 +167,16 @@ Result<bool> ClusterModels::undeploy(const std::string& release) {
   if (!found) return false;
   SLIPWAY_RETURN_IF_ERROR(helm_.uninstall(release, place_.name_space));
   return true;
+}
+
+Result<domain::ModelFacts> ClusterModels::facts(const std::string& wanted) {
+  SLIPWAY_TRY(domain::ModelFacts out, kube::model_facts(api_, place_.name_space, wanted, patience_));
+  if (!out.pods.empty() || !out.owners.empty()) return out;
+  SLIPWAY_TRY(const auto releases, helm_.releases(place_.name_space));
+  if (std::ranges::find(releases, wanted) != releases.end()) return out;
+  return Error(ErrorCode::unknown_model,
+               fmt::format("nothing in namespace {} is called {}", place_.name_space, wanted))
+      .with_next("`slipway status` names models and replicas.");
 }
 
 Result<Json> ClusterModels::models() {

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "domain/model_facts.h"
 #include "io/files.h"
 #include "io/patience.h"
 #include "kube/client.h"
@@ -45,7 +46,10 @@ class ClusterModels {
   // Until every replica is ready; the model as models() shows it.
   base::Result<Json> wait_ready(const std::string& release, int replicas, base::Duration limit);
   base::Result<bool> undeploy(const std::string& release);  // false: it was not deployed
-  base::Result<Json> models();                              // kube::models_of, releases without pods included
+  // What can be seen of a model (its id or its Hugging Face id) or of one replica, for policy::causes. What
+  // this kubeconfig may not read is named in `not_looked_at`. unknown_model when nothing is called so.
+  base::Result<domain::ModelFacts> facts(const std::string& model_or_replica);
+  base::Result<Json> models();  // kube::models_of, releases without pods included
   // The last lines of every replica of a model, or of one replica; `on_line`: its name and the line.
   base::Result<void> logs(const std::string& model_or_replica, std::int64_t tail,
                           const std::function<void(const std::string&, std::string_view)>& on_line);

@@ -60,6 +60,7 @@ Error refused(const io::RestCall& call, int status, const std::string& body) {
                                          : ErrorCode::kubernetes_failed;
   Error error(
       code, fmt::format("{} {} answered {}", call.method, call.path.substr(0, call.path.find('?')), status));
+  if (reason.empty() && status == 404) reason = "NotFound";  // an API that is not served has no Status object
   if (reason.empty() && status == 409) reason = "Conflict";
   if (reason.empty() && status == 410) reason = "Expired";
   return std::move(error).with_detail(std::move(words)).with_param(std::move(reason));
@@ -210,6 +211,15 @@ Result<std::optional<Json>> Client::get(const std::string& path) {
 }
 
 Result<Json> Client::list(const std::string& path, const std::string& selector) {
+  return pages(path, selector, {});
+}
+
+Result<Json> Client::list_metadata(const std::string& path, const std::string& selector) {
+  return pages(path, selector, {"Accept: application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"});
+}
+
+Result<Json> Client::pages(const std::string& path, const std::string& selector,
+                           const std::vector<std::string>& headers) {
   Json all{{"metadata", {{"resourceVersion", ""}}}, {"items", Json::array()}};
   std::string more;
   do {
@@ -217,7 +227,7 @@ Result<Json> Client::list(const std::string& path, const std::string& selector) 
     add(page, "limit", std::to_string(kPage));
     add(page, "labelSelector", selector);
     add(page, "continue", more);
-    SLIPWAY_TRY(const Json answer, answered({.path = page}));
+    SLIPWAY_TRY(const Json answer, answered({.path = page, .headers = headers}));
     const Json& meta = codec::field(answer, "metadata");
     all["metadata"]["resourceVersion"] = codec::text(meta, "resourceVersion");
     for (const Json& item : codec::list(answer, "items")) all["items"].push_back(item);

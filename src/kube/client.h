@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "codec/json_view.h"
@@ -50,6 +51,8 @@ class Client {
   base::Result<std::optional<Json>> get(const std::string& path);  // nothing when it is not there
   // All pages: {"metadata": {"resourceVersion"}, "items"}. `selector`: label selector, may be empty.
   base::Result<Json> list(const std::string& path, const std::string& selector = {});
+  // The same with nothing but each object's metadata: what a Secret holds stays where it is.
+  base::Result<Json> list_metadata(const std::string& path, const std::string& selector = {});
   // From just after `resource_version` until the server ends it, which is no failure. A version that is too
   // old is kubernetes_failed with param() "Expired".
   base::Result<void> watch(const std::string& path, const std::string& selector,
@@ -71,6 +74,8 @@ class Client {
   base::Result<void> connect();
   base::Result<void> authenticate();  // a token that is fresh enough
   base::Result<io::RestAnswer> call(io::RestCall call);
+  base::Result<Json> pages(const std::string& path, const std::string& selector,
+                           const std::vector<std::string>& headers);
   base::Result<std::string> body_of(io::RestCall call);  // of a success
   base::Result<Json> answered(io::RestCall call);
 

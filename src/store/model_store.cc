@@ -31,14 +31,10 @@ std::string environment_or(const char* name, std::string_view otherwise) {
   return value == nullptr || *value == '\0' ? std::string(otherwise) : std::string(value);
 }
 
-// The token that `huggingface-cli login` leaves behind.
-std::string stored_hf_token() {
+// The file that `huggingface-cli login` leaves behind.
+fs::path hub_token_file() {
   const std::string cache = environment_or("XDG_CACHE_HOME", environment_or("HOME", "") + "/.cache");
-  const auto text =
-      io::read_file(fs::path(environment_or("HF_HOME", cache + "/huggingface")) / "token", 4096);
-  if (!text) return {};
-  const std::size_t end = text->find_last_not_of(" \r\n\t");
-  return end == std::string::npos ? std::string() : text->substr(0, end + 1);
+  return fs::path(environment_or("HF_HOME", cache + "/huggingface")) / "token";
 }
 
 void sync_folder(const fs::path& folder) {
@@ -68,12 +64,17 @@ struct ModelStore::Job {
   FetchedModel result;
 };
 
+fs::path hf_token_file(const io::Paths& paths) {
+  return paths.config / "hf-token";
+}
+
 ModelStoreSettings ModelStoreSettings::from_environment() {
   ModelStoreSettings settings;
   settings.hf_endpoint = environment_or("SLIPWAY_HF_ENDPOINT", settings.hf_endpoint);
   while (settings.hf_endpoint.ends_with('/')) settings.hf_endpoint.pop_back();
   settings.hf_token = environment_or("HF_TOKEN", "");
-  if (settings.hf_token.empty()) settings.hf_token = stored_hf_token();
+  if (const auto paths = io::user_paths()) settings.hf_token_files.push_back(store::hf_token_file(*paths));
+  settings.hf_token_files.push_back(hub_token_file());
   settings.python = find_python();
   return settings;
 }
@@ -187,14 +188,27 @@ base::Result<void> ModelStore::keep_ref(const Job& job) const {
                     .modified_ns = job.source.kind == SourceKind::file ? modified_ns(job.source.file) : 0});
 }
 
+// Read anew each time: a token that is set while the daemon runs counts at the next download.
+std::string ModelStore::hf_token() const {
+  if (!settings_.hf_token.empty()) return settings_.hf_token;
+  for (const fs::path& file : settings_.hf_token_files) {
+    const auto text = io::read_file(file, 4096);
+    if (!text) continue;
+    const std::size_t end = text->find_last_not_of(" \r\n\t");
+    if (end != std::string::npos) return text->substr(0, end + 1);
+  }
+  return {};
+}
+
 base::Result<void> ModelStore::fetch_remote(Job& job) {
   ChunkedRequest request{.url = job.source.url,
                          .headers = {},
                          .expected_bytes = exact_bytes(job.file),
                          .reserve_bytes = settings_.reserve_bytes,
                          .retry_delay = settings_.retry_delay};
-  const bool token = job.source.kind == SourceKind::hf && !settings_.hf_token.empty();
-  if (token) request.headers.push_back("Authorization: Bearer " + settings_.hf_token);
+  const std::string secret = job.source.kind == SourceKind::hf ? hf_token() : std::string();
+  const bool token = !secret.empty();
+  if (token) request.headers.push_back("Authorization: Bearer " + secret);
   SLIPWAY_TRY(PartFile part,
               PartFile::open(job.partial, job.source.text, settings_.chunk_bytes, job.cancelled));
   if (auto done = download_chunks(request, part, job.progress, job.cancelled); !done) {
@@ -202,8 +216,10 @@ base::Result<void> ModelStore::fetch_remote(Job& job) {
     const std::string& page = job.source.page.empty() ? job.source.url : job.source.page;
     return base::Error(ErrorCode::gated, fmt::format("{} refused access ({})", page,
                                                      token ? "the token was sent" : "no token is set"))
-        .with_next(
-            fmt::format("Accept the licence on {} and set HF_TOKEN, then run the command again.", page));
+        .with_next(fmt::format(
+            "Accept the licence on {}, give a token (`slipway secret set hf-token`), then run the "
+            "command again.",
+            page));
   }
   job.progress.start("verify", 0, part.total());
   SLIPWAY_TRY(std::string sha256,

@@ -20,6 +20,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "domain/model.h"
+#include "io/files.h"
 #include "store/model_source.h"
 #include "store/part_file.h"
 #include "store/progress.h"
@@ -28,8 +29,9 @@ namespace slipway::store {
 
 struct ModelStoreSettings {
   std::string hf_endpoint = "https://huggingface.co";  // SLIPWAY_HF_ENDPOINT: a mirror
-  std::string hf_token;  // HF_TOKEN, else $HF_HOME/token, ~/.cache/huggingface/token
-  std::string python;    // absolute path of python3; empty = none found
+  std::string hf_token;  // HF_TOKEN; empty: the first of these files that holds one, read at each download
+  std::vector<std::filesystem::path> hf_token_files;  // hf_token_file(), $HF_HOME/token, ...
+  std::string python;                                 // absolute path of python3; empty = none found
   std::uint64_t chunk_bytes = kChunkBytes;
   std::uint64_t reserve_bytes = 512u << 20;  // stays free on the disk
   base::Duration retry_delay = std::chrono::milliseconds(500);
@@ -37,6 +39,9 @@ struct ModelStoreSettings {
 
   static ModelStoreSettings from_environment();
 };
+
+// Where `slipway secret set hf-token` keeps the token on this machine, mode 0600: <config>/hf-token.
+std::filesystem::path hf_token_file(const io::Paths& paths);
 
 struct FetchedModel {
   std::filesystem::path path;
@@ -80,6 +85,7 @@ class ModelStore {
   struct Job;  // one fetch
   ModelStore(std::filesystem::path root, ModelStoreSettings settings);
   base::Result<FetchedModel> fetch_locked(Job& job);
+  std::string hf_token() const;
   base::Result<void> fetch_remote(Job& job);
   base::Result<void> fetch_file(Job& job);
   base::Result<void> fetch_wheel(Job& job);

@@ -97,6 +97,18 @@ TEST_F(ModelStores, TheTokenGoesToTheHubOnly) {
   EXPECT_FALSE(hub_.requests().at(1).headers.contains("authorization"));
 }
 
+TEST_F(ModelStores, ATokenThatIsSetLaterCountsAtTheNextDownload) {
+  ModelStoreSettings settings = settings_for(hub_.url(""));
+  settings.hf_token_files = {root_ / "absent", root_ / "hf-token"};
+  ModelStore store = *ModelStore::open(root_, settings);
+  ASSERT_TRUE(store.fetch(model_file("hf:o/r/f", sha_)));
+  EXPECT_FALSE(hub_.requests().at(0).headers.contains("authorization"));
+  ASSERT_TRUE(io::write_file_atomic(root_ / "hf-token", "hf_later\n"));
+  ASSERT_TRUE(store.remove(sha_));
+  ASSERT_TRUE(store.fetch(model_file("hf:o/r/f", sha_)));
+  EXPECT_EQ(hub_.requests().at(1).headers.at("authorization"), "Bearer hf_later");
+}
+
 TEST_F(ModelStores, AFlippedBitIsADigestMismatchAndTheNextFetchIsClean) {
   ModelStore store = open();
   hub_.set_handler([this](const HubRequest& r) {

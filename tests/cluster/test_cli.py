@@ -1,6 +1,7 @@
 """The `slipway` program on target "kubernetes" against the real kube-apiserver. No kubelet runs here: pods are written by the test, as a kubelet
 would write them; `./test.sh cluster pods` has real ones."""
 
+import base64
 import json
 import os
 import pathlib
@@ -39,10 +40,8 @@ class Slipway:
             "ASAN_OPTIONS": "detect_leaks=0",
         }
 
-    def run(self, *arguments, code=0):
-        done = subprocess.run(
-            [PROGRAM, *map(str, arguments)], env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
-        )
+    def run(self, *arguments, code=0, stdin=""):
+        done = subprocess.run([PROGRAM, *map(str, arguments)], env=self.environment, capture_output=True, text=True, input=stdin)
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -159,3 +158,50 @@ def test_what_is_not_there_is_named(slipway):
     (slipway.folder / "env.tfvars").write_text('name = "x"\ntarget = "kubernetes"\nkube_context = "nowhere"\nkubeconfig = "'
                                                f'{slipway.server.folder / "kubeconfig"}"\n')
     assert "no context 'nowhere'" in slipway.run("up", "-f", slipway.folder / "env.tfvars", code=2).stderr
+
+
+CANARY = "hf_canaryThatStandsNowhereElse"
+
+
+def test_the_token_is_one_secret_with_both_keys_and_stands_nowhere_else(slipway):
+    slipway.run("up", "-f", slipway.folder / "env.tfvars")
+    done = slipway.run("secret", "set", "hf-token", "--file", "-", stdin=CANARY + "\n")
+    assert done.stdout == "hf-token is in Secret lab-models/hf-token\n"
+    secret = json.loads(slipway.server.kubectl("get", "secret", "hf-token", "-n", "lab-models", "-o", "json").stdout)
+    assert {key: base64.b64decode(value).decode() for key, value in secret["data"].items()} == {"token": CANARY, "HF_TOKEN": CANARY}
+    assert secret["metadata"]["labels"]["slipway.dev/environment"] == "lab"
+    listed = slipway.run("secret", "list", "-o", "json")
+    assert [row["name"] for row in json.loads(listed.stdout)["secrets"]] == ["hf-token"]
+    slipway.run("secret", "set", "hf-token", "--file", "-", stdin="hf_another")  # a second one replaces it
+    for text in (done.stdout, done.stderr, listed.stdout, listed.stderr, slipway.run("why", "qwen", code=1).stderr):
+        assert CANARY not in text
+    held = [file for file in slipway.folder.rglob("*") if file.is_file() and CANARY.encode() in file.read_bytes()]
+    assert held == []
+    account = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "theirs", "namespace": "lab-models"}}
+    slipway.server.kubectl("apply", "-f", "-", stdin=json.dumps(account))
+    slipway.run("down", "-f", slipway.folder / "env.tfvars", "--yes")
+    left = slipway.server.kubectl("get", "secrets", "-n", "lab-models", "-o", "name", "--ignore-not-found").stdout
+    assert "hf-token" not in left
+
+
+def test_a_token_that_is_none_changes_nothing(slipway):
+    slipway.run("up", "-f", slipway.folder / "env.tfvars")
+    for text in ("", "hf_a b", "hf_a\nhf_b\n"):
+        assert "E1006" in slipway.run("secret", "set", "hf-token", "--file", "-", code=2, stdin=text).stderr
+    assert "hf-token" not in slipway.server.kubectl("get", "secrets", "-n", "lab-models", "-o", "name").stdout
+
+
+def test_why_reads_pods_and_events_and_says_what_it_may_not_see(slipway):
+    """On the API server alone: statuses are written by the test. The twelve causes on real pods: pods/test_why.py."""
+    slipway.run("up", "-f", slipway.folder / "env.tfvars")
+    slipway.run("deploy", slipway.folder / "qwen.yaml", "--no-wait")
+    first = slipway.json("why", "qwen")["causes"][0]
+    assert first["kind"] == "not_known" and "no replica was made" in first["sentence"]
+    write_pod(slipway.server, "qwen-a", CRASHING)
+    answer = slipway.json("why", "qwen")
+    assert answer["causes"][0]["kind"] == "out_of_memory" and answer["causes"][0]["replicas"] == ["qwen-a"]
+    assert answer["not_looked_at"] == []
+    write_pod(slipway.server, "qwen-a", READY | {"containerStatuses": []})
+    assert slipway.json("why", "qwen-a")["causes"][0]["kind"] == "ready"
+    slipway.server.kubectl("delete", "pod", "qwen-a", "-n", "lab-models", "--grace-period=0", "--force")
+    slipway.run("undeploy", "qwen")
