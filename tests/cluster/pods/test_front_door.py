@@ -18,7 +18,8 @@ from conftest import ROOT, STATE
 from load import Load
 
 KEY = f"sk-test-{secrets.token_hex(16)}"
-SPACE, MODELS = "slipway", "models"
+MARK = secrets.token_hex(3)
+SPACE, MODELS = f"slipway-{MARK}", f"models-{MARK}"
 MODEL = "smollm2"
 
 
@@ -100,6 +101,7 @@ class FrontDoor:
 @pytest.fixture(scope="module")
 def door(real, tmp_path_factory):
     slipway_images.load(real)
+    real.kubectl("label", "node", "--all", "--overwrite", "slipway.dev/accelerator=none")
     for namespace in (SPACE, MODELS):
         real.kubectl("create", "namespace", namespace)
         real.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
