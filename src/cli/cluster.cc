@@ -9,6 +9,7 @@
 #include "cli/model_view.h"
 #include "cli/text.h"
 #include "codec/values.h"
+#include "environment/cluster_gateway.h"
 #include "environment/secrets.h"
 #include "kube/client.h"
 
@@ -19,11 +20,9 @@ using base::Error, base::ErrorCode, base::Result;
 namespace fs = std::filesystem;
 
 constexpr auto kReadyTime = std::chrono::hours(1);  // weights of hundreds of gigabytes are pulled meanwhile
-constexpr const char* kEnvironmentLabel = "slipway.dev/environment";
+constexpr const char* kModelPods = "baseline";      // Pod Security of models: an EFA pins memory as root
 const kube::Resource kNamespaces{"", "v1", "namespaces"}, kServices{"", "v1", "services"};
-// What platform/charts/slipway makes.
-constexpr const char* kGatewayNamespace = "slipway";
-constexpr const char* kGateway = "slipway-gateway";
+constexpr const char* kGateway = "slipway-gateway";  // the Service of platform/charts/slipway
 constexpr std::uint16_t kGatewayPort = 8000, kModelPort = 8000;
 
 fs::path kubeconfig_of(const std::string& named) {
@@ -32,23 +31,6 @@ fs::path kubeconfig_of(const std::string& named) {
   if (variable != nullptr && *variable != 0) return fs::absolute(variable);
   const char* const home = std::getenv("HOME");
   return fs::path(home != nullptr ? home : "/") / ".kube/config";
-}
-
-// Ours where it was not there before: only such a one goes with the environment.
-Result<bool> make_namespace(kube::Client& api, const std::string& name, const std::string& environment) {
-  SLIPWAY_TRY(const auto there, api.get(kNamespaces.path("", name)));
-  if (there) return false;
-  SLIPWAY_RETURN_IF_ERROR(
-      api.apply(kNamespaces.path("", name), {{"apiVersion", "v1"},
-                                             {"kind", "Namespace"},
-                                             {"metadata",
-                                              {{"name", name},
-                                               {"labels",
-                                                {{kEnvironmentLabel, environment},
-                                                 {"app.kubernetes.io/managed-by", "slipway"},
-                                                 {"pod-security.kubernetes.io/warn", "restricted"},
-                                                 {"pod-security.kubernetes.io/enforce", "baseline"}}}}}}));
-  return true;
 }
 
 Result<environment::ClusterModels> models_of(const Globals& globals, const environment::ClusterPlace& place,
@@ -88,21 +70,41 @@ Result<int> cluster_up(Invocation& invocation, const LoadedBlueprint& loaded) {
   const domain::Blueprint& blueprint = loaded.blueprint;
   Work work(invocation);
   SLIPWAY_TRY(const io::Paths paths, io::user_paths());
-  const environment::ClusterPlace place{.kubeconfig = kubeconfig_of(blueprint.cluster.kubeconfig),
-                                        .context = blueprint.cluster.kube_context,
-                                        .name_space = blueprint.cluster.kube_namespace};
+  const std::string& image = blueprint.cluster.gateway_image;
+  SLIPWAY_TRY(const auto before, environment::cluster_place(paths, blueprint.name));
+  const bool had_gateway = before && before->gateway;
+  environment::ClusterPlace place{.kubeconfig = kubeconfig_of(blueprint.cluster.kubeconfig),
+                                  .context = blueprint.cluster.kube_context,
+                                  .name_space = blueprint.cluster.kube_namespace,
+                                  .gateway = had_gateway || !image.empty()};
   work.watcher.step("ask the cluster");
   SLIPWAY_TRY(auto models, environment::ClusterModels::open(paths, blueprint.name, place, work.patience));
   SLIPWAY_TRY(const auto version, models.api().get("/version"));
-  SLIPWAY_TRY(const bool made, make_namespace(models.api(), place.name_space, blueprint.name));
+  SLIPWAY_TRY(const bool made,
+              environment::make_namespace(models.api(), place.name_space, blueprint.name, kModelPods));
   SLIPWAY_RETURN_IF_ERROR(environment::keep_cluster_place(paths, blueprint.name, place));
+  environment::InstalledGateway gateway;
+  if (!image.empty()) {
+    work.watcher.step("install the gateway");
+    SLIPWAY_TRY(gateway, environment::install_gateway(models, blueprint.name, image, had_gateway));
+  } else if (had_gateway) {
+    work.watcher.step("remove the gateway");
+    SLIPWAY_RETURN_IF_ERROR(environment::remove_gateway(models, blueprint.name));
+    place.gateway = false;
+    SLIPWAY_RETURN_IF_ERROR(environment::keep_cluster_place(paths, blueprint.name, place));
+  }
   work.watcher.finish();
-  const Json receipt{{"environment", blueprint.name},
-                     {"target", "kubernetes"},
-                     {"server", models.api().server()},
-                     {"kubernetes_version", version ? text_of(*version, "gitVersion") : ""},
-                     {"namespace", place.name_space},
-                     {"namespace_made", made}};
+  const Json receipt{
+      {"environment", blueprint.name},
+      {"target", "kubernetes"},
+      {"server", models.api().server()},
+      {"kubernetes_version", version ? text_of(*version, "gitVersion") : ""},
+      {"namespace", place.name_space},
+      {"namespace_made", made},
+      {"gateway", image.empty() ? Json()
+                                : Json{{"address", gateway.address},
+                                       {"namespace", environment::kGatewayNamespace},
+                                       {"key", gateway.key.empty() ? Json() : Json(gateway.key)}}}};
   if (invocation.globals.output != OutputFormat::table) {
     print_value(invocation.console, invocation.globals.output, receipt);
     return 0;
@@ -110,6 +112,11 @@ Result<int> cluster_up(Invocation& invocation, const LoadedBlueprint& loaded) {
   invocation.console.out(fmt::format("environment {} is namespace {} of {} (Kubernetes {})\n", blueprint.name,
                                      place.name_space, models.api().server(),
                                      text_of(receipt, "kubernetes_version")));
+  if (!image.empty()) {
+    invocation.console.out(fmt::format("gateway {} in the cluster\n", gateway.address));
+    if (!gateway.key.empty())
+      invocation.console.out(fmt::format("its first key, shown this once: {}\n", gateway.key));
+  }
   if (!invocation.globals.quiet)
     print_note(invocation.console,
                fmt::format("next: slipway --environment {} deploy values.yaml", blueprint.name));
@@ -122,26 +129,30 @@ Result<int> cluster_down(Invocation& invocation, const std::string& name,
   SLIPWAY_TRY(const io::Paths paths, io::user_paths());
   SLIPWAY_TRY(auto models, environment::ClusterModels::open(paths, name, place, work.patience));
   SLIPWAY_TRY(const Json all, models.models());
-  SLIPWAY_TRY(const auto space, models.api().get(kNamespaces.path("", place.name_space)));
-  const bool ours =
-      space && text_of(object_of(object_of(*space, "metadata"), "labels"), kEnvironmentLabel) == name;
+  SLIPWAY_TRY(const std::string maker, environment::maker_of(models.api(), place.name_space));
+  const bool ours = maker == name;
   Json removed = Json::array();
   for (const Json& model : all) removed.push_back(text_of(model, "id"));
   Json receipt{{"environment", name},
                {"models", removed},
                {"namespace", place.name_space},
-               {"namespace_removed", ours}};
+               {"namespace_removed", ours},
+               {"gateway_removed", place.gateway}};
   if (dry_run) {
     receipt["dry_run"] = true;
   } else {
-    if (!removed.empty() || ours) {
+    if (!removed.empty() || ours || place.gateway) {
       SLIPWAY_TRY(
           const bool yes,
           confirm(invocation,
-                  fmt::format("Remove {} from {}{}?", counted(static_cast<double>(removed.size()), "model"),
-                              models.api().server(),
+                  fmt::format("Remove {}{} from {}{}?", counted(static_cast<double>(removed.size()), "model"),
+                              place.gateway ? " and the gateway" : "", models.api().server(),
                               ours ? fmt::format(", and namespace {}", place.name_space) : "")));
       if (!yes) return 0;
+    }
+    if (place.gateway) {
+      work.watcher.step("remove the gateway");
+      SLIPWAY_RETURN_IF_ERROR(environment::remove_gateway(models, name));
     }
     for (const Json& id : removed) {
       work.watcher.step(fmt::format("undeploy {}", id.get<std::string>()));
@@ -156,11 +167,11 @@ Result<int> cluster_down(Invocation& invocation, const std::string& name,
     print_value(invocation.console, invocation.globals.output, receipt);
     return 0;
   }
-  invocation.console.out(
-      fmt::format("{} {} of {}{}\n", dry_run ? "would remove" : "removed",
-                  counted(static_cast<double>(removed.size()), "model"), name,
-                  ours ? fmt::format(" and namespace {}", place.name_space)
-                       : fmt::format("; namespace {} was there before and stays", place.name_space)));
+  invocation.console.out(fmt::format(
+      "{} {}{} of {}{}\n", dry_run ? "would remove" : "removed",
+      counted(static_cast<double>(removed.size()), "model"), place.gateway ? " and the gateway" : "", name,
+      ours ? fmt::format(" and namespace {}", place.name_space)
+           : fmt::format("; namespace {} was there before and stays", place.name_space)));
   return 0;
 }
 
@@ -234,9 +245,9 @@ Result<kube::PortForward> way_to_model(const environment::ClusterPlace& place, c
                                        bool have_key) {
   if (have_key) {
     SLIPWAY_TRY(kube::Client api, kube::Client::open(place.kubeconfig, place.context));
-    const auto gateway = api.get(kServices.path(kGatewayNamespace, kGateway));
+    const auto gateway = api.get(kServices.path(environment::kGatewayNamespace, kGateway));
     if (gateway && *gateway)
-      return kube::PortForward::open(place.kubeconfig, place.context, kGatewayNamespace,
+      return kube::PortForward::open(place.kubeconfig, place.context, environment::kGatewayNamespace,
                                      fmt::format("service/{}", kGateway), kGatewayPort);
   }
   const std::string id = text_of(model, "id");

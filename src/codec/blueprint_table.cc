@@ -40,6 +40,9 @@ constexpr Variable kVariables[] = {
     {"kube_context", text, "\"\"", kKubernetes, "the context in it; empty means its current one"},
     {"kube_namespace", text, "\"models\"", kKubernetes,
      "the namespace of models; made where it is not there"},
+    {"gateway_image", text, "\"\"", kKubernetes,
+     "image of Slipway (`slipway image build`); `up` installs gateways and a controller from it in namespace "
+     "slipway, empty installs none"},
     {"topology", text, "\"same-zone\"", kClusters,
      "\"same-zone\" keeps a model's replicas in one zone, \"spread\" over all of them"},
     {"state", text, "\"local\"", kEks,

@@ -33,6 +33,7 @@ constexpr Setting kSettings[] = {
     {.name = "kubeconfig", .text = &Cluster::kubeconfig},
     {.name = "kube_context", .text = &Cluster::kube_context},
     {.name = "kube_namespace", .text = &Cluster::kube_namespace},
+    {.name = "gateway_image", .text = &Cluster::gateway_image},
     {.name = "secondary_cidr_blocks", .texts = &Cluster::secondary_cidrs},
     {.name = "allowed_inbound_cidrs", .texts = &Cluster::allowed_inbound_cidrs},
     {.name = "interface_endpoints", .texts = &Cluster::interface_endpoints},

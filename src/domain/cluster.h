@@ -33,9 +33,10 @@ struct Cluster {
   int core_disk_gib = 0;
   int log_retention_days = 0;
   std::string ami_family;
-  std::string kubeconfig, kube_context, kube_namespace;  // of target "kubernetes"
-  std::map<std::string, bool> node_pools;                // "gpu", "neuron", ...
-  std::map<std::string, bool> eks_addons;                // enable_cluster_addons
+  // Of target "kubernetes"; an empty `gateway_image`: no gateway is installed.
+  std::string kubeconfig, kube_context, kube_namespace, gateway_image;
+  std::map<std::string, bool> node_pools;  // "gpu", "neuron", ...
+  std::map<std::string, bool> eks_addons;  // enable_cluster_addons
   std::map<std::string, std::int64_t>
       node_limits;                       // "cpu", "memory_gib", "gpu", "neuron": of all pools together
   std::map<std::string, bool> switches;  // every true-or-false variable of the table by its name

@@ -228,7 +228,9 @@ Result<std::uint64_t> write_file(const fs::path& target,
   return bytes;
 }
 
-Result<std::string> architecture_here() {
+}  // namespace
+
+Result<std::string> image_architecture() {
   utsname name{};
   (void)uname(&name);
   const std::string machine = name.machine;
@@ -239,10 +241,8 @@ Result<std::string> architecture_here() {
       .with_next("Make it on x86-64 or arm64.");
 }
 
-}  // namespace
-
 Result<BuiltImage> build_image(const ImageRequest& request, const fs::path& archive) {
-  SLIPWAY_TRY(const std::string architecture, architecture_here());
+  SLIPWAY_TRY(const std::string architecture, image_architecture());
   SLIPWAY_TRY(const SharedLibraries libraries, shared_libraries_of(request.program));
   SLIPWAY_TRY(const Layer layer, layer_of(request, libraries));
   SLIPWAY_TRY(const codec::OciBlob blob, measure(layer));

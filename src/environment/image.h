@@ -33,6 +33,8 @@ struct BuiltImage {
   std::size_t libraries = 0;
 };
 
+// Of images made here: "amd64" or "arm64"; target_unsupported elsewhere.
+base::Result<std::string> image_architecture();
 base::Result<BuiltImage> build_image(const ImageRequest& request, const std::filesystem::path& archive);
 
 }  // namespace slipway::environment

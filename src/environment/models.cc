@@ -28,17 +28,6 @@ Result<fs::path> folder_of(const io::Paths& paths, const std::string& name) {
   return where.directory;
 }
 
-Result<fs::path> write_chart(const fs::path& folder) {
-  for (const codec::PlatformFile& file : codec::platform_files_in(kChart)) {
-    const fs::path path = folder / file.path;
-    const auto before = io::read_file(path);
-    if (before && *before == file.text) continue;
-    SLIPWAY_RETURN_IF_ERROR(io::make_directories(path.parent_path()));
-    SLIPWAY_RETURN_IF_ERROR(io::write_file_atomic(path, file.text));
-  }
-  return folder / kChart;
-}
-
 // What keeps a replica from ever being ready, if something does.
 std::optional<Error> hopeless(const Json& model) {
   for (const Json& replica : list(model, "replicas")) {
@@ -78,7 +67,8 @@ Result<std::optional<ClusterPlace>> cluster_place(const io::Paths& paths, const 
           .with_next("Run `slipway up -f FILE` again: it writes the file anew.");
     return std::optional(ClusterPlace{.kubeconfig = text(*json, "kubeconfig"),
                                       .context = text(*json, "context"),
-                                      .name_space = text(*json, "namespace")});
+                                      .name_space = text(*json, "namespace"),
+                                      .gateway = codec::truth(*json, "gateway")});
   }
   SLIPWAY_TRY(const Workspace where, workspace_of(paths, name));
   if (known(where) && fs::exists(where.kubeconfig, ignored))
@@ -90,8 +80,10 @@ Result<std::optional<ClusterPlace>> cluster_place(const io::Paths& paths, const 
 Result<void> keep_cluster_place(const io::Paths& paths, const std::string& name, const ClusterPlace& place) {
   SLIPWAY_TRY(const fs::path folder, folder_of(paths, name));
   SLIPWAY_RETURN_IF_ERROR(io::make_directories(folder));
-  const Json file{
-      {"kubeconfig", place.kubeconfig.string()}, {"context", place.context}, {"namespace", place.name_space}};
+  const Json file{{"kubeconfig", place.kubeconfig.string()},
+                  {"context", place.context},
+                  {"namespace", place.name_space},
+                  {"gateway", place.gateway}};
   return io::write_file_atomic(folder / "cluster.json", file.dump(1) + "\n");
 }
 
@@ -103,14 +95,25 @@ Result<void> forget_cluster_place(const io::Paths& paths, const std::string& nam
   return {};
 }
 
+Result<fs::path> write_chart(const fs::path& folder, std::string_view chart) {
+  for (const codec::PlatformFile& file : codec::platform_files_in(chart)) {
+    const fs::path path = folder / file.path;
+    const auto before = io::read_file(path);
+    if (before && *before == file.text) continue;
+    SLIPWAY_RETURN_IF_ERROR(io::make_directories(path.parent_path()));
+    SLIPWAY_RETURN_IF_ERROR(io::write_file_atomic(path, file.text));
+  }
+  return folder / chart;
+}
+
 Result<ClusterModels> ClusterModels::open(const io::Paths& paths, const std::string& name,
                                           const ClusterPlace& place, const io::Patience& patience) {
   SLIPWAY_TRY(kube::Client api, kube::Client::open(place.kubeconfig, place.context));
   SLIPWAY_TRY(io::Tool helm, io::find_tool(kube::helm_need()));
   SLIPWAY_TRY(const fs::path folder, folder_of(paths, name));
-  SLIPWAY_TRY(const fs::path chart, write_chart(folder));
+  SLIPWAY_TRY(const fs::path chart, write_chart(folder, kChart));
   return ClusterModels(place, std::move(api),
-                       kube::Helm(std::move(helm), place.kubeconfig, patience, place.context), chart,
+                       kube::Helm(std::move(helm), place.kubeconfig, patience, place.context), folder, chart,
                        patience);
 }
 

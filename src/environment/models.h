@@ -25,12 +25,15 @@ struct ClusterPlace {
   std::filesystem::path kubeconfig;
   std::string context;     // empty: the file's current one
   std::string name_space;  // of models
+  bool gateway = false;    // `up` installed one (environment/cluster_gateway.h)
 };
 // Nothing when this machine knows no cluster of that name.
 base::Result<std::optional<ClusterPlace>> cluster_place(const io::Paths& paths, const std::string& name);
 base::Result<void> keep_cluster_place(const io::Paths& paths, const std::string& name,
                                       const ClusterPlace& place);
 base::Result<void> forget_cluster_place(const io::Paths& paths, const std::string& name);
+// A chart of the platform ("charts/inference/") as files below the environment's folder; where it lies then.
+base::Result<std::filesystem::path> write_chart(const std::filesystem::path& folder, std::string_view chart);
 
 class ClusterModels {
  public:
@@ -54,14 +57,17 @@ class ClusterModels {
   base::Result<void> logs(const std::string& model_or_replica, std::int64_t tail,
                           const std::function<void(const std::string&, std::string_view)>& on_line);
   kube::Client& api() { return api_; }
+  kube::Helm& helm() { return helm_; }
+  const std::filesystem::path& folder() const { return folder_; }  // the environment's
   const ClusterPlace& place() const { return place_; }
 
  private:
-  ClusterModels(ClusterPlace place, kube::Client api, kube::Helm helm, std::filesystem::path chart,
-                const io::Patience& patience)
+  ClusterModels(ClusterPlace place, kube::Client api, kube::Helm helm, std::filesystem::path folder,
+                std::filesystem::path chart, const io::Patience& patience)
       : place_(std::move(place)),
         api_(std::move(api)),
         helm_(std::move(helm)),
+        folder_(std::move(folder)),
         chart_(std::move(chart)),
         patience_(patience) {}
   kube::Chart chart_of(const std::string& release, const std::string& values, std::int64_t replicas) const;
@@ -70,6 +76,7 @@ class ClusterModels {
   ClusterPlace place_;
   kube::Client api_;
   kube::Helm helm_;
+  std::filesystem::path folder_;
   std::filesystem::path chart_;
   const io::Patience& patience_;
 };

