@@ -101,7 +101,8 @@ Finding image(const PodFact& pod, const ContainerFact& container) {
     why = "there is none for this node's processor";
     next = "Choose another accelerator or image: " + mend + ".";
   } else if (has(words, "no such host") || has(words, "i/o timeout") || has(words, "connection refused") ||
-             has(words, "network is unreachable") || has(words, "server misbehaving")) {
+             has(words, "network is unreachable") || has(words, "no route to host") ||
+             has(words, "server misbehaving")) {
     why = "the registry cannot be reached from the node";
     next = "Check the node's way out and the registry's name, or " + mend + ".";
   } else if (has(words, "not found") || has(words, "manifest unknown")) {
@@ -337,7 +338,9 @@ void find_stopped(const ModelFacts& facts, const PodFact& pod, std::vector<Findi
   const bool waits = std::ranges::any_of(pod.containers, [](const ContainerFact& c) {
     return c.waiting_reason == "ContainerCreating" || c.waiting_reason == "PodInitializing";
   });
-  if (const EventFact* const mount = newest(pod, "FailedMount"); mount != nullptr && waits) {
+  const EventFact* const mount = newest(pod, "FailedMount");
+  const bool late = mount != nullptr && has(mount->message, "timed out waiting for the condition");
+  if (mount != nullptr && waits && !late) {
     auto missing = missing_object(facts, mount->message);
     Finding finding = missing ? *std::move(missing)
                               : Finding{.trouble = Trouble::volume,
