@@ -1,17 +1,20 @@
 """`slipway up` and `slipway down` on fake programs: killed at every record, throttled, expired, with a dead API. The next run ends the same."""
 import base64
 import concurrent.futures
+import contextlib
 import hashlib
 import http.server
 import json
 import os
+import pty
 import pwd
 import socket
 import sqlite3
+import subprocess
 import threading
 import unittest
 
-from harness import BLUEPRINT, KILLED, World
+from harness import BIN, BLUEPRINT, KILLED, World
 
 WORKERS = max(2, (os.cpu_count() or 2))
 
@@ -146,6 +149,25 @@ class Environment(unittest.TestCase):
         held = [f for f in world.folder.rglob("*") if f.is_file() and (canary in (text := f.read_bytes().decode(errors="replace"))
                                                                       or base64.b64encode(canary.encode()).decode() in text)]
         self.assertEqual(held, [])
+
+    def test_a_token_that_is_typed_on_a_terminal_is_not_shown(self):
+        world, canary = self.world(), "hf_canaryThatStandsNowhereElse"
+        terminal, end = pty.openpty()
+        child = subprocess.Popen([BIN, "secret", "set", "hf-token"], env=world.variables(), stdin=end, stdout=end, stderr=end)
+        os.close(end)
+        shown = b""
+        while b"not shown" not in shown:
+            shown += os.read(terminal, 4096)
+        os.write(terminal, canary.encode() + b"\n")
+        with contextlib.suppress(OSError):  # how a terminal says that its other end is closed
+            while piece := os.read(terminal, 4096):
+                shown += piece
+        os.close(terminal)
+        self.assertEqual(child.wait(), 0, shown)
+        self.assertNotIn(canary.encode(), shown)
+        file = world.folder / "slipway/config/hf-token"
+        self.assertEqual(file.read_text(), canary + "\n")
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
 
     def test_a_token_that_the_cloud_refuses_is_not_quoted(self):
         world, canary = self.made(), "hf_canaryThatStandsNowhereElse"

@@ -99,10 +99,13 @@ class World:
     def faults(self, **values):
         self.change(faults=values)
 
+    def variables(self):
+        return {"HOME": str(self.folder), "PATH": f"{PROGRAMS}:/usr/bin:/bin", "SLIPWAY_HOME": str(self.folder / "slipway"),
+                "SLIPWAY_FAULT_PAUSE_MS": "1", "SLIPWAY_ADDRESS_URL": "http://127.0.0.1:1/", "NO_COLOR": "1",
+                "ASAN_OPTIONS": "detect_leaks=0"}
+
     def run(self, *arguments, kill_at=None, stdin="", **variables):
-        environment = {"HOME": str(self.folder), "PATH": f"{PROGRAMS}:/usr/bin:/bin", "SLIPWAY_HOME": str(self.folder / "slipway"),
-                       "SLIPWAY_FAULT_PAUSE_MS": "1", "SLIPWAY_ADDRESS_URL": "http://127.0.0.1:1/", "NO_COLOR": "1",
-                       "ASAN_OPTIONS": "detect_leaks=0", **variables}
+        environment = {**self.variables(), **variables}
         if kill_at:
             environment["SLIPWAY_FAULT_KILL_AT"] = str(kill_at)
         try:
