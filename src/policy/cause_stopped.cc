@@ -331,6 +331,10 @@ void find_stopped(const ModelFacts& facts, const PodFact& pod, std::vector<Findi
     out.push_back(std::move(finding));
     return;
   }
+  if (pod.phase == "Succeeded") {
+    out.push_back({.trouble = Trouble::ready, .sentence = "its work is done"});
+    return;
+  }
   if (auto finding = of_node(facts, pod)) {
     out.push_back(*std::move(finding));
     return;
@@ -349,6 +353,15 @@ void find_stopped(const ModelFacts& facts, const PodFact& pod, std::vector<Findi
                                                             facts.name_space, pod.name)};
     finding.evidence.push_back(said(*mount));
     out.push_back(std::move(finding));
+    return;
+  }
+  if (const EventFact* const sandbox = newest(pod, "FailedCreatePodSandBox"); sandbox != nullptr && waits) {
+    out.push_back(
+        {.trouble = Trouble::cannot_start,
+         .sentence = "its node cannot make a place for it (network or runtime class)",
+         .evidence = {said(*sandbox)},
+         .next = fmt::format("`kubectl describe node {}` shows the node; the evidence names what it lacks.",
+                             pod.node)});
     return;
   }
   if (const EventFact* const attach = newest(pod, "FailedAttachVolume"); attach != nullptr && waits) {

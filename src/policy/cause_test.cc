@@ -309,6 +309,10 @@ std::vector<Case> stopped() {
        facts(
            with_event(on_node(waits("ContainerCreating")), "Pulling", "Pulling image \"vllm/vllm-openai\"")),
        Trouble::starting, "image is being pulled", "Wait"},
+      {"no runtime",
+       facts(with_event(on_node(waits("ContainerCreating")), "FailedCreatePodSandBox",
+                        "no runtime for \"nvidia\" is configured")),
+       Trouble::cannot_start, "runtime class", "describe node n1"},
       {"evicted", evicted, Trouble::evicted, "put out of its node", "describe node n1"},
       {"node lost", lost, Trouble::node_lost, "node n1 is not ready", "describe node n1"},
   };
@@ -427,6 +431,12 @@ TEST(Causes, AHealthyModelHasNothingWrong) {
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].trouble, Trouble::ready);
   EXPECT_EQ(found[1].trouble, Trouble::leaving);
+}
+
+TEST(Causes, AJobThatIsDoneHasNothingWrong) {
+  ModelFacts f = facts(on_node(crashed(0, "Completed", {})));
+  f.pods[0].phase = "Succeeded";
+  EXPECT_EQ(causes(f)[0].trouble, Trouble::ready);
 }
 
 TEST(Causes, OneBadReplicaIsNotHiddenByGoodOnes) {
