@@ -31,6 +31,7 @@ Result<std::string> read_value(Invocation& invocation, const Options& options) {
   if (!console.facts().in_tty || !console.facts().err_tty)
     return Error(ErrorCode::usage, "there is no terminal to ask for the token on")
         .with_next("Give a file: `slipway secret set hf-token --file FILE`, or `--file -` for stdin.");
+  const Interrupt interrupt;  // Ctrl-C ends the question, and the terminal shows again what is typed
   auto typed = console.read_secret("Hugging Face token (it is not shown): ");
   if (!typed) return Error(ErrorCode::interrupted, "nothing was typed; nothing was changed");
   return *std::move(typed);

@@ -7,7 +7,9 @@ namespace slipway::cli {
 namespace {
 
 using Why = VerbTest;
-using Secrets = VerbTest;
+struct Secrets : VerbTest {
+  Secrets() { unsetenv("HF_TOKEN"); }
+};
 
 constexpr const char* kCanary = "hf_canaryThatIsNowhere";
 

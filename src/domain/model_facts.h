@@ -84,6 +84,7 @@ struct NodeClaimFact {
   std::string name = {};
   std::string pool = {};
   bool ready = false;
+  bool gone = false;  // Karpenter gave it up; only its events are left
   std::map<std::string, std::vector<std::string>> allowed = {};  // label -> the values it may take
   std::vector<ConditionFact> conditions = {};
   std::vector<EventFact> events = {};

@@ -37,8 +37,8 @@ std::optional<Error> hopeless(const Json& model) {
     return Error(state == "crash_loop" ? ErrorCode::crash_loop : ErrorCode::kubernetes_failed,
                  fmt::format("replica {} of {} cannot run: {}{}", id, text(model, "id"),
                              text(field(replica, "progress"), "phase"), exit.empty() ? "" : "; last " + exit))
-        .with_next(fmt::format("`slipway logs {}` shows its last words, `slipway undeploy {}` takes it back.",
-                               id, text(model, "id")));
+        .with_next(fmt::format("`slipway why {}` says the cause, `slipway undeploy {}` takes it back.", id,
+                               text(model, "id")));
   }
   return std::nullopt;
 }
@@ -159,7 +159,8 @@ Result<Json> ClusterModels::wait_ready(const std::string& release, int replicas,
     if (elapsed > limit)
       return Error(ErrorCode::timeout,
                    fmt::format("waited {} for {}", base::human_duration(limit), words_of(model, replicas)))
-          .with_next("`slipway status` shows each replica; the deployment goes on.");
+          .with_next(
+              fmt::format("`slipway why {}` says what it waits for; the deployment goes on.", release));
     patience_.tell(words_of(model, replicas), elapsed);
     SLIPWAY_RETURN_IF_ERROR(patience_.pause(kLook));
   }

@@ -161,13 +161,25 @@ Result<void> ModelLook::look_at_nodes(ModelFacts& facts) {
   for (const Json& node : nodes) facts.nodes.push_back(node_fact(node));
   if (std::ranges::none_of(facts.pods, [](const PodFact& pod) { return pod.node.empty(); })) return {};
   SLIPWAY_TRY(const Json claims, seen(kNodeClaims.path(), {}, "node claims", facts));
-  if (claims.empty()) return {};
-  // Events of objects without a namespace lie in this one.
+  // Events of objects without a namespace lie in this one. A claim that EC2 refused is given up within
+  // seconds: its events outlive it.
   SLIPWAY_TRY(const Json events, seen(kEvents.path("default"), {}, "events of node claims", facts));
   for (const Json& object : claims) {
     domain::NodeClaimFact claim = node_claim_fact(object);
     claim.events = events_about(events, "NodeClaim", claim.name, base::wall_now());
     facts.node_claims.push_back(std::move(claim));
+  }
+  for (const Json& event : events) {
+    const Json& about = field(event, "involvedObject");
+    const std::string name = text(about, "name");
+    const bool known =
+        std::ranges::find(facts.node_claims, name, &domain::NodeClaimFact::name) != facts.node_claims.end();
+    if (text(about, "kind") != "NodeClaim" || known) continue;
+    // Karpenter names a claim after its pool.
+    facts.node_claims.push_back({.name = name,
+                                 .pool = name.substr(0, name.rfind('-')),
+                                 .gone = true,
+                                 .events = kube::events_about(events, "NodeClaim", name, base::wall_now())});
   }
   return {};
 }

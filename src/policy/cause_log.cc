@@ -86,16 +86,20 @@ std::string between(std::string_view text, std::string_view before, std::string_
   return std::string(rest.substr(0, rest.find(after)));
 }
 
+// The middle goes: such words begin with who speaks and end with the reason.
 std::string shortened(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, kLongest)) out += c == '\n' || c == '\t' ? ' ' : c;
-  while (out.ends_with(' ')) out.pop_back();
-  // A character of several bytes is not cut in two.
+  const auto inside = [&](std::size_t at) {  // of a character of several bytes
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
+  std::string out(text);
   if (text.size() > kLongest) {
-    while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0) == 0x80) out.pop_back();
-    if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xC0) out.pop_back();
-    out += "...";
+    std::size_t head = kLongest / 2, tail = text.size() - kLongest / 2;
+    while (head > 0 && inside(head)) --head;
+    while (inside(tail)) ++tail;
+    out = std::string(text.substr(0, head)) + " ... " + std::string(text.substr(tail));
   }
+  std::ranges::replace_if(out, [](char c) { return c == '\n' || c == '\t'; }, ' ');
+  while (out.ends_with(' ')) out.pop_back();
   return out;
 }
 

@@ -19,6 +19,11 @@ void find_stopped(const domain::ModelFacts& facts, const domain::PodFact& pod, s
 // A volume that is not there; says nothing when every claim is bound.
 void find_volumes(const domain::ModelFacts& facts, const domain::PodFact& pod, std::vector<Finding>& out);
 
+// Machines that Karpenter asks the cloud for; true when one is on its way that nothing holds up.
+bool find_node_claims(const domain::ModelFacts& facts, const domain::PodFact& pod, std::vector<Finding>& out);
+// Karpenter's own words on the pod.
+void find_pool_refusals(const domain::PodFact& pod, std::vector<Finding>& out);
+
 // What an engine's last words mean, if they mean something.
 struct LogSign {
   Trouble trouble = Trouble::crash_loop;

@@ -101,7 +101,8 @@ Finding image(const PodFact& pod, const ContainerFact& container) {
     why = "there is none for this node's processor";
     next = "Choose another accelerator or image: " + mend + ".";
   } else if (has(words, "no such host") || has(words, "i/o timeout") || has(words, "connection refused") ||
-             has(words, "network is unreachable") || has(words, "server misbehaving")) {
+             has(words, "network is unreachable") || has(words, "no route to host") ||
+             has(words, "server misbehaving")) {
     why = "the registry cannot be reached from the node";
     next = "Check the node's way out and the registry's name, or " + mend + ".";
   } else if (has(words, "not found") || has(words, "manifest unknown")) {
@@ -330,6 +331,10 @@ void find_stopped(const ModelFacts& facts, const PodFact& pod, std::vector<Findi
     out.push_back(std::move(finding));
     return;
   }
+  if (pod.phase == "Succeeded") {
+    out.push_back({.trouble = Trouble::ready, .sentence = "its work is done"});
+    return;
+  }
   if (auto finding = of_node(facts, pod)) {
     out.push_back(*std::move(finding));
     return;
@@ -337,7 +342,9 @@ void find_stopped(const ModelFacts& facts, const PodFact& pod, std::vector<Findi
   const bool waits = std::ranges::any_of(pod.containers, [](const ContainerFact& c) {
     return c.waiting_reason == "ContainerCreating" || c.waiting_reason == "PodInitializing";
   });
-  if (const EventFact* const mount = newest(pod, "FailedMount"); mount != nullptr && waits) {
+  const EventFact* const mount = newest(pod, "FailedMount");
+  const bool late = mount != nullptr && has(mount->message, "timed out waiting for the condition");
+  if (mount != nullptr && waits && !late) {
     auto missing = missing_object(facts, mount->message);
     Finding finding = missing ? *std::move(missing)
                               : Finding{.trouble = Trouble::volume,
@@ -346,6 +353,15 @@ void find_stopped(const ModelFacts& facts, const PodFact& pod, std::vector<Findi
                                                             facts.name_space, pod.name)};
     finding.evidence.push_back(said(*mount));
     out.push_back(std::move(finding));
+    return;
+  }
+  if (const EventFact* const sandbox = newest(pod, "FailedCreatePodSandBox"); sandbox != nullptr && waits) {
+    out.push_back(
+        {.trouble = Trouble::cannot_start,
+         .sentence = "its node cannot make a place for it (network or runtime class)",
+         .evidence = {said(*sandbox)},
+         .next = fmt::format("`kubectl describe node {}` shows the node; the evidence names what it lacks.",
+                             pod.node)});
     return;
   }
   if (const EventFact* const attach = newest(pod, "FailedAttachVolume"); attach != nullptr && waits) {

@@ -10,7 +10,7 @@ namespace {
 
 using domain::ConditionFact, domain::ContainerFact, domain::EventFact, domain::ModelFacts, domain::NodeFact,
     domain::PodFact;
-using ::testing::AnyOf;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -174,6 +174,7 @@ std::vector<Case> waiting_for_others() {
                                                    "limited: pods=0"}};
   ModelFacts coming = with_node_claim("", "");
   coming.node_claims[0].conditions = {{.type = "Registered", .status = "Unknown", .reason = "NodeNotFound"}};
+  coming.pods[0] = with_event(coming.pods[0], "Nominated", "Pod should schedule on: nodeclaim/gpu-x7");
   ModelFacts pool_limit =
       facts(with_event(waiting_for_a_node(""), "FailedScheduling",
                        "Failed to schedule pod, all available instance types exceed limits "
@@ -248,6 +249,8 @@ std::vector<Case> stopped() {
       {"registry not reached",
        facts(on_node(waits("ErrImagePull", "dial tcp: lookup registry.example: no such host"))),
        Trouble::image_pull, "cannot be reached", "way out"},
+      {"no way out", facts(on_node(waits("ErrImagePull", "dial udp 10.0.0.2:53: connect: no route to host"))),
+       Trouble::image_pull, "cannot be reached", "way out"},
       {"never pulled", facts(on_node(waits("ErrImageNeverPull", "not present with pull policy of Never"))),
        Trouble::image_pull, "forbids pulling", "Load it on the node"},
       {"secret", facts(on_node(waits("CreateContainerConfigError", "secret \"hf-token\" not found"))),
@@ -306,6 +309,10 @@ std::vector<Case> stopped() {
        facts(
            with_event(on_node(waits("ContainerCreating")), "Pulling", "Pulling image \"vllm/vllm-openai\"")),
        Trouble::starting, "image is being pulled", "Wait"},
+      {"no runtime",
+       facts(with_event(on_node(waits("ContainerCreating")), "FailedCreatePodSandBox",
+                        "no runtime for \"nvidia\" is configured")),
+       Trouble::cannot_start, "runtime class", "describe node n1"},
       {"evicted", evicted, Trouble::evicted, "put out of its node", "describe node n1"},
       {"node lost", lost, Trouble::node_lost, "node n1 is not ready", "describe node n1"},
   };
@@ -339,10 +346,26 @@ TEST(Causes, TheNodeThatCameFurthestInTheSchedulersTestsIsToldFirst) {
   EXPECT_THAT(kinds, ElementsAre("topology", "no_node_fits", "taint"));
 }
 
+TEST(Causes, AClaimThatIsKnownIsToldOnce) {
+  const auto found = causes(with_claim(
+      "fast",
+      {{.reason = "ProvisioningFailed", .message = "storageclass.storage.k8s.io \"fast\" not found"}}));
+  EXPECT_EQ(found.size(), 1u);
+}
+
+TEST(Causes, AMountThatIsOnlyLateIsNoTrouble) {
+  const auto found =
+      causes(facts(with_event(on_node(waits("ContainerCreating")), "FailedMount",
+                              "MountVolume.SetUp failed for volume \"kube-api-access\" : failed to sync "
+                              "configmap cache: timed out waiting for the condition")));
+  EXPECT_EQ(found[0].trouble, Trouble::starting);
+}
+
 TEST(Causes, OtherNodesLabelsAreNoCauseWhereANodeHasThemAll) {
-  ModelFacts f = facts(waiting_for_a_node(
-      "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint "
-      "{dedicated: team-a}."));
+  ModelFacts f =
+      facts(waiting_for_a_node("0/2 nodes are available: 1 node(s) didn't match Pod's node "
+                               "affinity/selector, 1 node(s) had untolerated taint "
+                               "{dedicated: team-a}."));
   f.pods[0].selector = {{"pool", "gpu"}};
   f.nodes.push_back(node("n2"));
   f.nodes[1].labels = {{"pool", "gpu"}};
@@ -365,6 +388,22 @@ TEST(Causes, ANodeClaimOfAnotherPoolHoldsNobodyUp) {
   ModelFacts f = with_node_claim("LaunchFailed", "InsufficientInstanceCapacity");
   f.node_claims[0].allowed = {{"kubernetes.io/arch", {"arm64"}}};
   EXPECT_EQ(causes(f)[0].trouble, Trouble::no_node_fits);
+}
+
+TEST(Causes, ANodeThatComesForSomebodyElseIsNoReasonToWait) {
+  ModelFacts f = with_node_claim("", "");
+  f.node_claims[0].conditions = {{.type = "Registered", .status = "Unknown"}};
+  EXPECT_EQ(causes(f)[0].trouble, Trouble::no_node_fits);
+}
+
+TEST(Causes, AClaimThatKarpenterGaveUpStillTellsWhy) {
+  ModelFacts f = with_node_claim("", "");
+  f.node_claims[0] = {.name = "gpu-x7", .pool = "gpu", .gone = true};
+  f.node_claims[0].events = {{.reason = "InsufficientCapacityError",
+                              .message = "all requested instance types were unavailable during launch"}};
+  EXPECT_EQ(causes(f)[0].trouble, Trouble::no_node_fits);  // it was somebody else's
+  f.pods[0] = with_event(f.pods[0], "Nominated", "Pod should schedule on: nodeclaim/gpu-x7");
+  EXPECT_EQ(causes(f)[0].trouble, Trouble::capacity);
 }
 
 TEST(Causes, TheSameCauseOfSeveralReplicasIsToldOnce) {
@@ -392,6 +431,12 @@ TEST(Causes, AHealthyModelHasNothingWrong) {
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].trouble, Trouble::ready);
   EXPECT_EQ(found[1].trouble, Trouble::leaving);
+}
+
+TEST(Causes, AJobThatIsDoneHasNothingWrong) {
+  ModelFacts f = facts(on_node(crashed(0, "Completed", {})));
+  f.pods[0].phase = "Succeeded";
+  EXPECT_EQ(causes(f)[0].trouble, Trouble::ready);
 }
 
 TEST(Causes, OneBadReplicaIsNotHiddenByGoodOnes) {
@@ -453,10 +498,20 @@ TEST(Signs, TheNewestLineThatHasOneCountsAndOrdinaryLinesHaveNone) {
   EXPECT_THAT(sign->line, HasSubstr("401 Client Error"));
 }
 
-TEST(Signs, ALineOfEvidenceIsBoundedAndWhole) {
-  const std::string line = shortened(std::string(399, 'x') + "\u00e9\u00e9");
-  EXPECT_THAT(line, AnyOf(testing::EndsWith("x..."), testing::EndsWith("\u00e9...")));
-  EXPECT_LE(line.size(), 404u);
+TEST(Signs, ALongLineKeepsItsBeginningAndItsReason) {
+  const std::string line = shortened("failed to pull: " + std::string(1000, 'x') + ": no route to host");
+  EXPECT_LE(line.size(), 410u);
+  EXPECT_THAT(line, AllOf(testing::StartsWith("failed to pull: "), testing::EndsWith(": no route to host")));
+  // No character is cut in two.
+  std::string accents;
+  for (int i = 0; i < 500; ++i) accents += "\u00e9";
+  for (const char* before : {"", "x"}) {
+    const std::string cut = shortened(before + accents);
+    std::size_t bytes = 0;
+    for (std::size_t at = cut.find("\u00e9"); at != std::string::npos; at = cut.find("\u00e9", at + 2))
+      bytes += 2;
+    EXPECT_EQ(bytes + std::string(before).size() + 5, cut.size());
+  }
 }
 
 }  // namespace

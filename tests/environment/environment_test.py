@@ -1,19 +1,77 @@
 """`slipway up` and `slipway down` on fake programs: killed at every record, throttled, expired, with a dead API. The next run ends the same."""
+import base64
 import concurrent.futures
+import contextlib
+import hashlib
+import http.server
 import json
 import os
+import pty
 import pwd
 import socket
 import sqlite3
+import subprocess
+import threading
 import unittest
 
-from harness import BLUEPRINT, KILLED, World
+from harness import BIN, BLUEPRINT, KILLED, World
 
 WORKERS = max(2, (os.cpu_count() or 2))
 
 
 def words(ran):
     return f"exit {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+
+
+class ClusterApi:
+    """Takes objects by PATCH and gives them back, as much as `secret` needs of a cluster."""
+
+    def __enter__(self):
+        self.objects = objects = {}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self, code, body):
+                text = json.dumps(body).encode()
+                self.send_response(code)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def do_PATCH(self):
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                objects[self.path.split("?")[0]] = body
+                self.answer(200, body)
+
+            def do_GET(self):
+                path = self.path.split("?")[0]
+                if path.endswith("/secrets"):
+                    only = "PartialObjectMetadataList" in self.headers["accept"]
+                    return self.answer(200, {"items": [{"metadata": o["metadata"]} if only else o for p, o in objects.items() if "/secrets/" in p]})
+                if path in objects:
+                    return self.answer(200, objects[path])
+                return self.answer(404, {"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"})
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def kubeconfig(self):
+        return json.dumps({
+            "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.server.server_address[1]}"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "users": [{"name": "u", "user": {"token": "of-the-cluster"}}],
+        })
 
 
 class Environment(unittest.TestCase):
@@ -72,6 +130,51 @@ class Environment(unittest.TestCase):
         self.well(world.up())
         self.assertIn("s3/bucket", world.shape()["things"])
         self.nothing_left(world, self.well(world.down()))
+
+    # -- the token ------------------------------------------------------------------------------------------------------
+
+    def test_the_token_goes_to_secrets_manager_and_the_cluster_and_stands_nowhere_else(self):
+        world, canary = self.made(), "hf_canaryThatStandsNowhereElse"
+        with ClusterApi() as api:
+            (world.folder / "slipway/state/inference/kubeconfig").write_text(api.kubeconfig())
+            ran = self.well(world.run("secret", "set", "hf-token", "--file", "-", "--environment", "inference", stdin=canary + "\n"))
+            listed = self.well(world.run("secret", "list", "--environment", "inference"))
+        self.assertIn("Secrets Manager slipway/inference/huggingface-token", ran.stdout)
+        kept = world.read()["things"]["secretsmanager/secret/slipway/inference/huggingface-token"]
+        self.assertEqual(kept["digest"], hashlib.sha256(canary.encode()).hexdigest())
+        secret = api.objects["/api/v1/namespaces/models/secrets/hf-token"]["data"]
+        self.assertEqual({k: base64.b64decode(v).decode() for k, v in secret.items()}, {"token": canary, "HF_TOKEN": canary})
+        self.assertNotIn(canary, words(ran) + words(listed))
+        # The fake programs write down how they were called; so would a list of processes.
+        held = [f for f in world.folder.rglob("*") if f.is_file() and (canary in (text := f.read_bytes().decode(errors="replace"))
+                                                                      or base64.b64encode(canary.encode()).decode() in text)]
+        self.assertEqual(held, [])
+
+    def test_a_token_that_is_typed_on_a_terminal_is_not_shown(self):
+        world, canary = self.world(), "hf_canaryThatStandsNowhereElse"
+        terminal, end = pty.openpty()
+        child = subprocess.Popen([BIN, "secret", "set", "hf-token"], env=world.variables(), stdin=end, stdout=end, stderr=end)
+        os.close(end)
+        shown = b""
+        while b"not shown" not in shown:
+            shown += os.read(terminal, 4096)
+        os.write(terminal, canary.encode() + b"\n")
+        with contextlib.suppress(OSError):  # how a terminal says that its other end is closed
+            while piece := os.read(terminal, 4096):
+                shown += piece
+        os.close(terminal)
+        self.assertEqual(child.wait(), 0, shown)
+        self.assertNotIn(canary.encode(), shown)
+        file = world.folder / "slipway/config/hf-token"
+        self.assertEqual(file.read_text(), canary + "\n")
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+
+    def test_a_token_that_the_cloud_refuses_is_not_quoted(self):
+        world, canary = self.made(), "hf_canaryThatStandsNowhereElse"
+        world.faults(expire_after=world.read()["calls"] + 1)  # the first asks who we are
+        ran = world.run("secret", "set", "hf-token", "--file", "-", "--environment", "inference", stdin=canary)
+        self.refused(ran, "E6008", 5)
+        self.assertNotIn(canary, words(ran))
 
     # -- killed at every record -----------------------------------------------------------------------------------------
 

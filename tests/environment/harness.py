@@ -99,14 +99,17 @@ class World:
     def faults(self, **values):
         self.change(faults=values)
 
-    def run(self, *arguments, kill_at=None, **variables):
-        environment = {"HOME": str(self.folder), "PATH": f"{PROGRAMS}:/usr/bin:/bin", "SLIPWAY_HOME": str(self.folder / "slipway"),
-                       "SLIPWAY_FAULT_PAUSE_MS": "1", "SLIPWAY_ADDRESS_URL": "http://127.0.0.1:1/", "NO_COLOR": "1",
-                       "ASAN_OPTIONS": "detect_leaks=0", **variables}
+    def variables(self):
+        return {"HOME": str(self.folder), "PATH": f"{PROGRAMS}:/usr/bin:/bin", "SLIPWAY_HOME": str(self.folder / "slipway"),
+                "SLIPWAY_FAULT_PAUSE_MS": "1", "SLIPWAY_ADDRESS_URL": "http://127.0.0.1:1/", "NO_COLOR": "1",
+                "ASAN_OPTIONS": "detect_leaks=0"}
+
+    def run(self, *arguments, kill_at=None, stdin="", **variables):
+        environment = {**self.variables(), **variables}
         if kill_at:
             environment["SLIPWAY_FAULT_KILL_AT"] = str(kill_at)
         try:
-            return subprocess.run([str(BIN), *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+            return subprocess.run([str(BIN), *arguments], env=environment, input=stdin, capture_output=True, text=True, timeout=PATIENCE)
         except subprocess.TimeoutExpired as late:
             raise AssertionError(f"{arguments} took longer than {PATIENCE} s: {(late.stderr or b'').decode()[-2000:]}") from late
 

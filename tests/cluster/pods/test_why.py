@@ -257,7 +257,8 @@ VARYING = [
     (r"the largest node has \d+", "the largest node has N"),
     (r"\d+\.\d+\.\d+\.\d+(:\d+)?", "ADDRESS"),
     (r"back-off \d+\w+ ", "back-off TIME "),
-    (r"localhost/slipway\S+|\S*slipway[\w./-]*python\S*", "IMAGE"),
+    (r"container server: (ErrImagePull|ImagePullBackOff): .*", "container server: ErrImagePull: WORDS"),
+    (r"\(combined from similar events\): ", ""),
 ]
 
 

@@ -1,4 +1,5 @@
 """A fake of the AWS CLI: the calls that Slipway makes, with AWS's refusals."""
+import hashlib
 import json
 
 from world import ACCOUNT, end
@@ -245,7 +246,6 @@ def listing(world, service, operation, given):
         "logs describe-log-groups": lambda: {"logGroups": [{"logGroupName": t["id"]} for t in world.of("logs/log-group")
                                                            if t["id"].startswith(given["logGroupNamePrefix"])]},
         "secretsmanager list-secrets": lambda: {"SecretList": [{"Name": t["id"]} for t in world.of("secretsmanager/secret")]},
-        "secretsmanager describe-secret": lambda: {"ARN": "arn:aws:secretsmanager:::" + given["SecretId"]},
         "iam list-roles": lambda: {"Roles": [{"RoleName": t["id"]} for t in world.of("iam/role")]},
         "iam list-role-tags": lambda: {"Tags": pairs(named(world, "iam/role", given["RoleName"], "NoSuchEntity")["tags"])},
         "iam list-instance-profiles": lambda: {"InstanceProfiles": [{"InstanceProfileName": t["id"], "Roles": []} for t in world.of("iam/instance-profile")]},
@@ -269,17 +269,29 @@ def answer(world, service, operation, given):
     if what == "eks delete-pod-identity-association":
         world.things[f"eks/cluster/{given['clusterName']}"]["associations"].remove(given["associationId"])
         return {}
+    if what in ("secretsmanager put-secret-value", "secretsmanager describe-secret"):
+        return secret(world, operation, given)
     if what in DELETE:
         return delete(world, what, given)
     part = {"kms": kms, "s3api": s3api, "ec2": ec2}.get(service)
     return part(world, operation, given) if part else listing(world, service, operation, given)
 
 
-def main(world, arguments, _):
+def secret(world, operation, given):
+    """A secret of Secrets Manager; of its value only the digest is kept, so that a test can look for it everywhere."""
+    thing = named(world, "secretsmanager/secret", given["SecretId"])
+    if operation == "put-secret-value":
+        thing["digest"] = hashlib.sha256(given["SecretString"].encode()).hexdigest()
+        return {"Name": thing["id"]}
+    return {"ARN": "arn:aws:secretsmanager:::" + thing["id"], **({"VersionIdsToStages": {"1": ["AWSCURRENT"]}, "LastChangedDate": 1.0} if "digest" in thing else {})}
+
+
+def main(world, arguments, typed):
     if arguments[:1] == ["--version"]:
         end(0, "aws-cli/2.31.0 Python/3.13 Linux\n")
     service, operation = arguments[:2]
-    given = json.loads(arguments[arguments.index("--cli-input-json") + 1]) if "--cli-input-json" in arguments else {}
+    given = arguments[arguments.index("--cli-input-json") + 1] if "--cli-input-json" in arguments else "{}"
+    given = json.loads(typed if given == "file:///dev/stdin" else given)
     called = "".join(word.capitalize() for word in operation.split("-"))
     fault = world.call(" ".join(arguments))
     try:
