@@ -1,4 +1,4 @@
-"""Images of our own programs for pods: `slipway image build`, and the worker's with the small real model in it."""
+"""Images of our own programs for pods: `slipway image build`, and the worker's with two models in it (tiny_model.py)."""
 
 import json
 import os
@@ -8,17 +8,18 @@ import tarfile
 import tempfile
 
 import pytest
+import tiny_model
 from conftest import ROOT, tool
 
 PROGRAMS = pathlib.Path(os.environ.get("SLIPWAY_BIN", ROOT / "build/release/bin"))
-SLIPWAY_IMAGE, MODEL_IMAGE = "slipway.dev/slipway:test", "slipway.dev/smollm2:test"
-MODEL_FILE = "/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+SLIPWAY_IMAGE, WORKER_IMAGE = "slipway.dev/slipway:test", "slipway.dev/slipway-worker:test"
+REAL, TINY = "/models/SmolLM2-135M-Instruct.Q4_1.gguf", "/models/tiny.gguf"
 
 
 def weights():
     named = os.environ.get("SLIPWAY_TEST_MODEL")
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-    return pathlib.Path(named) if named else cache / "slipway-tests/model" / pathlib.Path(MODEL_FILE).name
+    return pathlib.Path(named) if named else cache / "slipway-tests/model" / pathlib.Path(REAL).name
 
 
 def built(folder, *arguments):
@@ -51,5 +52,6 @@ def load(_real):
     with tempfile.TemporaryDirectory() as scratch:
         root = built(pathlib.Path(scratch), "--worker")
         (root / "models").mkdir()
-        (root / MODEL_FILE.lstrip("/")).write_bytes(weights().read_bytes())
-        tool("image", MODEL_IMAGE, str(root), "--entrypoint", "/usr/bin/slipway-worker", "--user", "65532")
+        (root / REAL.lstrip("/")).write_bytes(weights().read_bytes())
+        tiny_model.write(weights(), root / TINY.lstrip("/"))
+        tool("image", WORKER_IMAGE, str(root), "--entrypoint", "/usr/bin/slipway-worker", "--user", "65532")

@@ -20,13 +20,13 @@ from load import Load
 KEY = f"sk-test-{secrets.token_hex(16)}"
 MARK = secrets.token_hex(3)
 SPACE, MODELS = f"slipway-{MARK}", f"models-{MARK}"
-MODEL = "smollm2"
+REAL, MODEL = "smollm2", "tiny"  # one whose text means something, one for loads
 
 
-def values_of_model(replicas, name=MODEL):
-    repository, tag = slipway_images.MODEL_IMAGE.rsplit(":", 1)
+def values_of_model(name, replicas, file=slipway_images.TINY):
+    repository, tag = slipway_images.WORKER_IMAGE.rsplit(":", 1)
     return {
-        "model": f"file:{slipway_images.MODEL_FILE}",
+        "model": f"file:{file}",
         "modelParameters": {"maxModelLen": 1024, "maxNumSeqs": 32},
         "inference": {
             "serviceName": name,
@@ -36,7 +36,7 @@ def values_of_model(replicas, name=MODEL):
                 "image": {"repository": repository, "tag": tag},
                 "deployment": {
                     "replicas": replicas,
-                    "resources": {"cpu": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}}},
+                    "resources": {"cpu": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "500m", "memory": "1Gi"}}},
                 },
             },
         },
@@ -107,7 +107,8 @@ def door(real, tmp_path_factory):
         real.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     door = FrontDoor(real, tmp_path_factory.mktemp("front-door"))
     try:
-        door.install(MODEL, "inference", values_of_model(2), MODELS)
+        door.install(REAL, "inference", values_of_model(REAL, 1, slipway_images.REAL), MODELS)
+        door.install(MODEL, "inference", values_of_model(MODEL, 2), MODELS)
         door.install("slipway", "slipway", values_of_slipway(), SPACE)
         yield door
     finally:
@@ -116,9 +117,9 @@ def door(real, tmp_path_factory):
 
 
 def test_the_model_answers_through_the_gateway_and_nobody_without_a_key(door):
-    model = door.models()[MODEL]
+    model = door.models()[REAL]
     assert model["ready"] is True
-    answer = door.ask("/v1/chat/completions", {"model": MODEL, "max_tokens": 8, "messages": [{"role": "user", "content": "Hi"}]})
+    answer = door.ask("/v1/chat/completions", {"model": REAL, "max_tokens": 8, "messages": [{"role": "user", "content": "Hi"}]})
     assert answer["choices"][0]["message"]["content"]
     assert answer["usage"]["completion_tokens"] > 0
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -224,7 +225,7 @@ def test_a_new_key_of_the_secret_is_taken_without_a_restart(door):
 def test_a_replica_is_found_when_it_is_ready_and_left_when_it_goes(door):
     """How long each takes is printed: between what the API server says and what the gateways say."""
     name = "second"
-    door.install(name, "inference", values_of_model(1, name), MODELS)
+    door.install(name, "inference", values_of_model(name, 1), MODELS)
     seen = time.monotonic()
     while not all(door.models().get(name, {}).get("ready") for _ in range(6)):
         assert time.monotonic() - seen < 60
