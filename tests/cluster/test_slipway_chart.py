@@ -206,15 +206,16 @@ MAY = {
     ("gateway", "models"): ["list pods", "watch endpointslices.discovery.k8s.io"],
     ("gateway", "chat"): ["get pods"],
     ("gateway", HERE): [],
-    ("controller", "models"): ["watch pods", "patch deployments.apps/scale", "create events", "list replicasets.apps"],
+    ("controller", "models"): ["list pods", "get pods/log", "create events", "list replicasets.apps"],
     ("controller", HERE): ["create leases.coordination.k8s.io", "update leases.coordination.k8s.io/slipway-controller"],
 }
 MAY_NOT = {
     "gateway": ["get secrets", "patch deployments.apps/scale", "delete pods", "create pods/exec", "get pods/log"],
     "controller": [
         "get secrets",
-        "update deployments.apps",
+        "watch pods",
         "patch deployments.apps",
+        "patch deployments.apps/scale",
         "delete deployments.apps",
         "delete pods",
         "create pods/exec",
@@ -412,7 +413,8 @@ def test_traffic_is_what_is_named_and_nothing_else(objects):
         labels = pod_of(objects["internal-nlb"], part)["metadata"]["labels"]
         assert policy["podSelector"]["matchLabels"].items() <= labels.items()
         ports = [{port["port"] for port in rule["ports"]} for rule in policy["egress"]]
-        assert ports == [{53}, {443, 6443}, {8000}]
+        # The controller asks the API alone.
+        assert ports == [{53}, {443, 6443}] + [{8000}] * (part == "gateway")
         assert all(rule["to"] for rule in policy["egress"])
         assert {"ipBlock": {"cidr": "0.0.0.0/0"}} not in [to for rule in policy["egress"] for to in rule["to"]]
     assert "ingress" not in controller, "nobody calls the controller"
@@ -427,18 +429,16 @@ def test_gateways_reach_models_and_models_let_them_in(objects, values):
     """The two charts' policies and labels fit each other."""
     model = values({"model": "hf:a/b/c.gguf", "inference": {"serviceName": "x", "framework": "llama-cpp"}})
     labels = one(model, "Deployment")["spec"]["template"]["metadata"]["labels"]
-    for part in ("gateway", "controller"):
-        policy = named(objects["default"], "NetworkPolicy", f"slipway-{part}")["spec"]
-        (peer,) = policy["egress"][2]["to"]
-        assert peer["namespaceSelector"]["matchExpressions"][0]["values"] == ["models"]
-        assert [term["key"] for term in peer["podSelector"]["matchExpressions"]] == ["slipway.dev/model"]
-        assert {port["port"] for port in policy["egress"][2]["ports"]} == {int(labels["slipway.dev/port"])}
-        callers = one(model, "NetworkPolicy")["spec"]["ingress"][0]
-        assert callers["ports"] == [{"protocol": "TCP", "port": 8000}]
-        assert callers["from"][0]["namespaceSelector"] == {}
-        ours = pod_of(objects["default"], part)["metadata"]["labels"]
-        assert callers["from"][0]["podSelector"]["matchLabels"].items() <= ours.items()
-    assert "slipway.dev/model" in labels
+    policy = named(objects["default"], "NetworkPolicy", "slipway-gateway")["spec"]
+    (peer,) = policy["egress"][2]["to"]
+    assert peer["namespaceSelector"]["matchExpressions"][0]["values"] == ["models"]
+    assert [term["key"] for term in peer["podSelector"]["matchExpressions"]] == ["slipway.dev/model"]
+    assert {port["port"] for port in policy["egress"][2]["ports"]} == {int(labels["slipway.dev/port"])}
+    callers = one(model, "NetworkPolicy")["spec"]["ingress"][0]
+    assert callers["ports"] == [{"protocol": "TCP", "port": 8000}]
+    assert callers["from"][0]["namespaceSelector"] == {}
+    ours = pod_of(objects["default"], "gateway")["metadata"]["labels"]
+    assert callers["from"][0]["podSelector"]["matchLabels"].items() <= ours.items()
 
 
 # --- schema

@@ -61,9 +61,10 @@ class Image:
 
 def inside(root, *command):
     """A command with `root` as its whole file system; as the image's user where this user may become another."""
+    chroot = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin")
     if os.geteuid() == 0:
-        return ["chroot", f"--userspec={NONROOT}:{NONROOT}", root, *command]
-    return ["unshare", "--map-root-user", "chroot", root, *command]
+        return [chroot, f"--userspec={NONROOT}:{NONROOT}", root, *command]
+    return [shutil.which("unshare"), "--map-root-user", chroot, root, *command]
 
 
 @pytest.fixture(scope="module")
