@@ -1,3 +1,4 @@
+// Size: a table of every cause, with its facts.
 #include "policy/cause.h"
 
 #include <gmock/gmock.h>
