@@ -104,13 +104,15 @@ TEST(Human, DurationsAndBytes) {
   EXPECT_EQ(to_rfc3339(WallTime(1ms)), "1970-01-01T00:00:00.001Z");
 }
 
-TEST(Time, ReadsBackUtcTimesAndNothingElse) {
+TEST(Time, ReadsTimesOfOtherProgramsAndNothingElse) {
   EXPECT_EQ(from_rfc3339("1970-01-01T00:00:00Z"), 0);
   EXPECT_EQ(from_rfc3339("2026-11-24T06:55:01Z"), 1795503301);
   EXPECT_EQ(from_rfc3339("2026-11-24T06:55:01.123456Z"), 1795503301);
+  EXPECT_EQ(from_rfc3339("2026-11-24T07:55:01+01:00"), 1795503301);
+  EXPECT_EQ(from_rfc3339("2026-11-24T01:25:01.5-05:30"), 1795503301);
   for (const char* bad :
        {"", "Z", "2026-11-24", "2026-11-24T06:55:01", "2026-13-24T06:55:01Z", "2026-11-24T24:00:00Z",
-        "2026-11-24 06:55:01Z", "2026-11-24T06:55:01+01:00", "a026-11-24T06:55:01Z"})
+        "2026-11-24 06:55:01Z", "2026-11-24T06:55:01.Z", "2026-11-24T06:55:01+1:00", "a026-11-24T06:55:01Z"})
     EXPECT_FALSE(from_rfc3339(bad)) << bad;
 }
 

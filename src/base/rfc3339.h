@@ -7,7 +7,8 @@
 
 namespace slipway::base {
 
-// Unix seconds of "2026-11-24T06:55:01Z", fractions dropped; nothing for anything but UTC in that form.
+// Unix seconds of "2026-11-24T06:55:01Z" or "2026-11-24T07:55:01.5+01:00", fractions dropped; nothing for any
+// other form.
 std::optional<std::int64_t> from_rfc3339(std::string_view text);
 
 }  // namespace slipway::base

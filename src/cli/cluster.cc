@@ -158,7 +158,8 @@ Result<int> cluster_down(Invocation& invocation, const std::string& name,
       work.watcher.step(fmt::format("undeploy {}", id.get<std::string>()));
       SLIPWAY_RETURN_IF_ERROR(models.undeploy(id.get<std::string>()));
     }
-    SLIPWAY_RETURN_IF_ERROR(environment::forget_token_on(models.api(), place, name));
+    SLIPWAY_TRY(const bool token, environment::forget_token_on(models.api(), place, name));
+    receipt["token_removed"] = token;
     if (ours) SLIPWAY_RETURN_IF_ERROR(models.api().erase(kNamespaces.path("", place.name_space)));
     SLIPWAY_RETURN_IF_ERROR(environment::forget_cluster_place(paths, name));
   }

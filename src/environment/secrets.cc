@@ -47,9 +47,11 @@ std::string base64(std::string_view bytes) {
 
 // What a program or a server says back may quote what it was given.
 std::string hidden(std::string words, const std::string& secret) {
+  constexpr std::string_view kInstead = "[token]";
   for (const std::string& form : {secret, base64(secret)})
-    for (std::size_t at = words.find(form); at != std::string::npos; at = words.find(form, at))
-      words.replace(at, form.size(), "[token]");
+    for (std::size_t at = words.find(form); at != std::string::npos;
+         at = words.find(form, at + kInstead.size()))
+      words.replace(at, form.size(), kInstead);
   return words;
 }
 

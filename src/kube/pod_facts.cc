@@ -1,9 +1,9 @@
 #include "kube/pod_facts.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 
+#include "base/rfc3339.h"
 #include "codec/quantity.h"
 
 namespace slipway::kube {
@@ -15,12 +15,6 @@ using domain::ConditionFact, domain::ContainerFact, domain::EventFact, domain::P
 // Defaults of the API for probes.
 constexpr double kPeriod_s = 10;
 constexpr double kFailures = 3;
-
-int digits(std::string_view text, std::size_t at, std::size_t n) {
-  int value = -1;
-  if (at + n <= text.size()) std::from_chars(text.data() + at, text.data() + at + n, value);
-  return value;
-}
 
 std::map<std::string, std::string> texts(const Json& object) {
   std::map<std::string, std::string> out;
@@ -121,20 +115,10 @@ std::string seen_last(const Json& event) {
 
 // "2026-11-27T01:33:21Z", with or without a fraction, or "...+02:00".
 double age_of(std::string_view time, base::WallTime now) {
-  if (time.size() < 20 || time[4] != '-' || time[10] != 'T') return 0;
-  const std::chrono::year_month_day day{std::chrono::year(digits(time, 0, 4)),
-                                        std::chrono::month(static_cast<unsigned>(digits(time, 5, 2))),
-                                        std::chrono::day(static_cast<unsigned>(digits(time, 8, 2)))};
-  if (!day.ok()) return 0;
-  auto at = std::chrono::sys_days(day) + std::chrono::hours(digits(time, 11, 2)) +
-            std::chrono::minutes(digits(time, 14, 2)) + std::chrono::seconds(digits(time, 17, 2));
-  const std::size_t zone = time.size() - 6;
-  if (time[zone] == '+' || time[zone] == '-') {
-    const auto offset =
-        std::chrono::hours(digits(time, zone + 1, 2)) + std::chrono::minutes(digits(time, zone + 4, 2));
-    at += time[zone] == '+' ? -offset : offset;
-  }
-  return std::max(0.0, std::chrono::duration<double>(now - at).count());
+  const auto at = base::from_rfc3339(time);
+  if (!at) return 0;
+  return std::max(0.0,
+                  std::chrono::duration<double>(now.time_since_epoch()).count() - static_cast<double>(*at));
 }
 
 PodFact pod_fact(const Json& pod, base::WallTime now) {

@@ -32,11 +32,12 @@ Finding namespace_quota(const ModelFacts& facts, const std::string& text) {
                     used = between(text, "used: ", ", limited"), limit = between(text, "limited: ", "\n");
   return {
       .trouble = Trouble::quota,
-      .sentence = name.empty()
-                      ? "a quota of the namespace refuses the replica"
-                      : fmt::format("quota {} of namespace {} is used up: the replica asks for {}, {} is in "
-                                    "use of {}",
-                                    name, facts.name_space, wants, used, limit),
+      .sentence =
+          name.empty()
+              ? "a quota of the namespace refuses the replica"
+              : fmt::format(
+                    "quota {} of namespace {} is used up: the replica asks for {}; in use {}, limit {}", name,
+                    facts.name_space, wants, used, limit),
       .next = fmt::format("`kubectl -n {} describe resourcequota{}` shows it; raise it, or lower what the "
                           "values file asks for, {}.",
                           facts.name_space, name.empty() ? "" : " " + name, kDeployAgain)};

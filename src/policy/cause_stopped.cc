@@ -76,7 +76,7 @@ std::optional<Finding> missing_object(const ModelFacts& facts, const std::string
 
 Finding image(const PodFact& pod, const ContainerFact& container) {
   std::string words = container.waiting_message;
-  if (const EventFact* const event = newest(pod, "Failed", "image")) words += " " + event->message;
+  if (const EventFact* const event = newest(pod, "Failed", "pull image")) words += " " + event->message;
   std::string why = "the registry does not give it", next;
   const std::string mend =
       fmt::format("mend inference.modelServer.image in the values file, {}", deploy_again());
@@ -117,7 +117,8 @@ Finding image(const PodFact& pod, const ContainerFact& container) {
   out.evidence.push_back(fmt::format("container {}: {}{}{}", container.name, container.waiting_reason,
                                      container.waiting_message.empty() ? "" : ": ",
                                      shortened(container.waiting_message)));
-  if (const EventFact* const event = newest(pod, "Failed", "image")) out.evidence.push_back(said(*event));
+  if (const EventFact* const event = newest(pod, "Failed", "pull image"))
+    out.evidence.push_back(said(*event));
   return out;
 }
 

@@ -1,3 +1,4 @@
+// Size: a table of every cause, with its facts.
 #include "policy/cause.h"
 
 #include <gmock/gmock.h>
@@ -182,8 +183,8 @@ std::vector<Case> waiting_for_others() {
   pool_limit.pods[0].conditions.clear();
   return {
       {"namespace quota", quota, Trouble::quota,
-       "quota team of namespace models is used up: the replica asks for "
-       "requests.cpu=4, requests.cpu=6 is in use of requests.cpu=8",
+       "quota team of namespace models is used up: the replica asks for requests.cpu=4; in use "
+       "requests.cpu=6, limit requests.cpu=8",
        "describe resourcequota team"},
       {"namespace quota by condition", by_condition, Trouble::quota, "quota team", "resourcequota team"},
       {"pod security", security, Trouble::refused, "Pod Security \"restricted:latest\"", "namespace models"},
