@@ -134,7 +134,7 @@ Verb why_verb() {
   auto o = std::make_shared<Options>();
   return {.name = "why",
           .group = "Run",
-          .summary = "why a model is not ready: the cause, its evidence and the next command",
+          .summary = "why a model is not ready: cause, evidence, next command",
           .about =
               "Looks at what runs and what it said; changes nothing. The first cause is the one to mend: the "
               "others are told because they may be next. Without a trouble it says so. The answer exits 0 "
