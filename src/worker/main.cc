@@ -1,6 +1,7 @@
 // slipway-worker: one replica. Started by the supervisor (codec/worker_arguments.h), or by hand:
 //   slipway-worker --listen tcp:127.0.0.1:8081 --model FILE --model-id NAME
 //   slipway-worker --probe FILE
+//   slipway-worker --gpus
 #include <iostream>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (arguments.size() == 2 && arguments[0] == "--probe") return slipway::worker::probe(arguments[1]);
+  if (arguments.size() == 1 && arguments[0] == "--gpus") return slipway::worker::list_gpus();
   auto decoded = slipway::codec::decode_worker_arguments(arguments);
   if (!decoded) {
     std::cerr << decoded.error().to_string() << "\n";
