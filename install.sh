@@ -80,7 +80,8 @@ timed() { # timed NAME COMMAND...
 
 build_slipway() {
   step "Building Slipway"
-  if [ ! -e "$BUILD/build.ninja" ]; then
+  # Another llama.cpp, as after CUDA came to this machine, is another folder.
+  if ! grep -qsF "$("$ROOT/tools/llama" path)/" "$BUILD/build.ninja"; then
     with_progress "configure" cmake -S "$ROOT" --preset release -B "$BUILD" -DSLIPWAY_TESTS=OFF
   fi
   with_progress "build Slipway" cmake --build "$BUILD" --target slipway slipway-worker

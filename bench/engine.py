@@ -7,7 +7,12 @@ next to each other, order alternating), so that drift of the machine hits both; 
 connection a request: llama-server closes after a stream.
 
   bench/run engine [--rounds 7] [--clients 1,4,8,16,32] [--burst 8,32] [--threads 2] [--model FILE] [--build build/release]
-                   [--peer LLAMA_SERVER] [--only rates,burst]
+                   [--peer LLAMA_SERVER] [--only rates,burst,alone]
+                   [--shared SECONDS] [--ours "FLAG..."] [--theirs "FLAG..."]
+
+`--ours` and `--theirs` are more flags for each server. On a machine with a GPU both put all layers there. `--shared`, for models
+that take longer to load than to measure: one server each, started for the most clients, serves every row, and the rounds end
+after so many seconds.
 """
 import argparse
 import asyncio
@@ -116,14 +121,14 @@ class Bench:
         return await self.start("ours-" + layout, [
             os.path.join(self.args.build, "bin/slipway-worker"), "--listen", "unix:" + path, "--model", self.args.model,
             "--model-id", "bench", "--layout", layout, "--parallel", str(parallel), "--context", str(context),
-            "--kv-tokens", str(cells), "--threads", str(self.args.threads)], path)
+            "--kv-tokens", str(cells), "--threads", str(self.args.threads), *self.args.ours], path)
 
     async def start_peer(self, parallel, layout, context):
         port = 19200 + self.serial
         return await self.start("llama-server-" + layout, [
             self.args.peer, "-m", self.args.model, "--host", "127.0.0.1", "--port", str(port), "-np", str(parallel), "-c",
             str(parallel * context), "-t", str(self.args.threads), "-fa", "on", "--no-webui",
-            "-kvu" if layout == "unified" else "--no-kv-unified"], port)
+            "-kvu" if layout == "unified" else "--no-kv-unified", *self.args.theirs], port)
 
     async def start(self, name, command, address):
         self.serial += 1
@@ -180,6 +185,36 @@ class Bench:
         self.stop(ours)
         self.stop(peer)
 
+    async def shared_rates(self, levels):
+        """All rows on one pair of servers; the first round warms up and counts nothing."""
+        most = max(levels)
+        peers = {layout: await self.start_peer(most, layout, RATE_CONTEXT) for layout in ("unified", "streams")}
+        tried = {layout: (await self.rate(peers[layout], most, 1, "try"))[0] for layout in peers}
+        peer_layout = max(tried, key=tried.get)
+        print(f"llama-server with {most} clients: " + ", ".join(f"{name} {rate:.1f} tok/s" for name, rate in tried.items()))
+        self.stop(peers["unified" if peer_layout == "streams" else "streams"])
+        our_layout = self.args.layout or "streams"
+        ours, peer = await self.start_ours(most, our_layout, RATE_CONTEXT), peers[peer_layout]
+        rates = {(server, n): [] for server in (ours, peer) for n in levels}
+        ttft = {key: [] for key in rates}
+        end = time.monotonic() + self.args.shared
+        for i in range(self.args.rounds + 1):
+            if time.monotonic() > end:
+                break
+            for n in levels:
+                for server in (ours, peer) if i % 2 == 0 else (peer, ours):
+                    rate, firsts = await self.rate(server, n, REQUESTS if i else 1, f"round-{i}")
+                    print(f"round {i}: {n} clients, {server.name}: {rate:.1f} tok/s, first token {quantile(firsts, .5):.3f} s",
+                          file=sys.stderr)
+                    if i > 0:
+                        rates[server, n].append(rate)
+                        ttft[server, n] += firsts
+        for n in levels:
+            if rates[peer, n]:
+                self.report(n, our_layout, peer_layout, rates[ours, n], rates[peer, n], ttft[ours, n], ttft[peer, n])
+        self.stop(ours)
+        self.stop(peer)
+
     def report(self, clients, our_layout, peer_layout, ours, peer, our_ttft, peer_ttft):
         ratios = [a / b for a, b in zip(ours, peer)]
         for name, layout, rates, ttft in (("ours", our_layout, ours, our_ttft), ("llama-server", peer_layout, peer, peer_ttft)):
@@ -191,6 +226,27 @@ class Bench:
             self.bar(f"engine_tokens_ratio_upper95_{clients}", upper95(ratios), ">=", 1.0)
         else:
             self.bar(f"engine_tokens_ratio_{clients}", statistics.median(ratios), ">=", 1.0)
+
+    async def alone(self, clients):
+        """Ours in both layouts and with longer steps, beside each other."""
+        variants = (("streams", []), ("unified", []), ("streams", ["--batch-tokens", "2048"]))
+        flags, servers = self.args.ours, {}
+        for layout, more in variants:
+            self.args.ours = flags + more
+            servers[" ".join([layout, *more])] = await self.start_ours(clients, layout, RATE_CONTEXT)
+        self.args.ours = flags
+        rates, ttft = {name: [] for name in servers}, {name: [] for name in servers}
+        for i in range(self.args.rounds + 1):  # the first warms up
+            for name, server in servers.items():
+                rate, firsts = await self.rate(server, clients, REQUESTS if i else 1, f"alone-{i}")
+                if i > 0:
+                    rates[name].append(rate)
+                    ttft[name] += firsts
+        for name, server in servers.items():
+            print(f"{clients:>3} clients  ours {name:<27} tok/s min {min(rates[name]):7.1f} median "
+                  f"{statistics.median(rates[name]):7.1f} max {max(rates[name]):7.1f}   ttft p50 {quantile(ttft[name], .5):6.2f} s "
+                  f"p99 {quantile(ttft[name], .99):6.2f} s", flush=True)
+            self.stop(server)
 
     async def burst(self, clients):
         """Both layouts: streams is the default, unified is what `enablePrefixCaching: true` gives."""
@@ -223,9 +279,14 @@ class Bench:
 
     async def run(self):
         try:
-            if "rates" in self.args.only:
+            if "rates" in self.args.only and self.args.shared:
+                await self.shared_rates(self.args.clients)
+            elif "rates" in self.args.only:
                 for clients in self.args.clients:
                     await self.rates(clients)
+            if "alone" in self.args.only:
+                for clients in self.args.clients:
+                    await self.alone(clients)
             if "burst" in self.args.only:
                 for clients in self.args.burst:
                     await self.burst(clients)
@@ -272,6 +333,9 @@ def main():
     parser.add_argument("--model", default=os.environ.get("SLIPWAY_TEST_MODEL", f"{cache}/SmolLM2-135M-Instruct.Q4_1.gguf"))
     parser.add_argument("--build", default="build/release")
     parser.add_argument("--peer", default=os.environ.get("SLIPWAY_LLAMA_SERVER", ""))
+    parser.add_argument("--shared", type=float, default=0, metavar="SECONDS", help="one pair of servers for all rows")
+    parser.add_argument("--ours", type=str.split, default=[], help="more flags of slipway-worker")
+    parser.add_argument("--theirs", type=str.split, default=[], help="more flags of llama-server")
     parser.add_argument("--only", type=lambda t: t.split(","), default=["rates", "burst"])
     args = parser.parse_args()
     args.peer = args.peer or os.path.join(llama_folder(), "build/bin/llama-server")

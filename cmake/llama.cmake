@@ -17,3 +17,12 @@ target_include_directories(slipway_llama SYSTEM INTERFACE
   ${llama_source}/include ${llama_source}/common ${llama_source}/ggml/include ${llama_source}/vendor)
 target_link_libraries(slipway_llama INTERFACE
   -Wl,--start-group ${llama_libraries} -Wl,--end-group Threads::Threads ${CMAKE_DL_LIBS})
+# The CUDA libraries that llama.cpp found: Debian 12's find_package(CUDAToolkit) fails on CUDA 13. The driver by name, because
+# the file to link with is a stub that must not be found at run time.
+if(llama_libraries MATCHES "libggml-cuda")
+  load_cache(${llama_build} READ_WITH_PREFIX llama_
+             CUDA_cudart_static_LIBRARY CUDA_cublas_LIBRARY CUDA_cublasLt_LIBRARY CUDA_cuda_driver_LIBRARY)
+  cmake_path(GET llama_CUDA_cuda_driver_LIBRARY PARENT_PATH llama_driver)
+  target_link_libraries(slipway_llama INTERFACE ${llama_CUDA_cudart_static_LIBRARY} ${llama_CUDA_cublas_LIBRARY}
+                        ${llama_CUDA_cublasLt_LIBRARY} -L${llama_driver} -lcuda rt)
+endif()

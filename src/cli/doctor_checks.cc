@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 
+#include "control/gpus.h"
 #include "io/http.h"
 #include "io/proc.h"
 #include "io/sandbox.h"
@@ -21,6 +22,7 @@ constexpr std::uint64_t kTooLittleDisk = 300'000'000;  // the embedded model and
 constexpr std::uint64_t kLittleMemory = 2'000'000'000;
 constexpr std::uint64_t kTooLittleMemory = 400'000'000;  // the embedded model with a context
 constexpr rlim_t kFewDescriptors = 4096;
+constexpr const char* kNvidiaDriver = "/dev/nvidiactl";
 constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un
 
 fs::path on_path(const std::string& program) {
@@ -45,12 +47,16 @@ Finding check_program() {
   return {"slipway", Health::ok, "version " SLIPWAY_VERSION ", " + self.string(), ""};
 }
 
-Finding check_worker() {
+fs::path worker_program() {
   std::error_code ignored;
   const char* named = std::getenv("SLIPWAY_WORKER");
-  const fs::path worker = named != nullptr && *named != '\0'
-                              ? fs::path(named)
-                              : fs::read_symlink("/proc/self/exe", ignored).parent_path() / "slipway-worker";
+  return named != nullptr && *named != '\0'
+             ? fs::path(named)
+             : fs::read_symlink("/proc/self/exe", ignored).parent_path() / "slipway-worker";
+}
+
+Finding check_worker() {
+  const fs::path worker = worker_program();
   if (access(worker.c_str(), X_OK) == 0) return {"slipway-worker", Health::ok, worker.string(), ""};
   return {"slipway-worker", Health::fail, worker.string() + " is not there: no model can run (E4004)",
           "Run ./install.sh."};
@@ -172,6 +178,17 @@ Finding check_processor(std::string_view cpuinfo) {
   return {"processor", Health::ok, count + features, ""};
 }
 
+Finding check_gpus(const std::vector<domain::Gpu>& gpus) {
+  if (gpus.empty())
+    return {"gpu", Health::warn, "a driver is loaded, but slipway-worker computes on no GPU here",
+            "Install CUDA's compiler (nvcc) and run ./install.sh again: it builds for the GPU then."};
+  std::string message;
+  for (const domain::Gpu& gpu : gpus)
+    message += fmt::format("{}{} ({}), {} free of {}", message.empty() ? "" : "; ", gpu.name, gpu.description,
+                           base::human_bytes(gpu.free_bytes), base::human_bytes(gpu.memory_bytes));
+  return {"gpu", Health::ok, message, ""};
+}
+
 std::vector<Finding> examine(const DoctorInput& input) {
   bool running = false;
   const Finding daemon = check_daemon(input.client, running);
@@ -179,6 +196,7 @@ std::vector<Finding> examine(const DoctorInput& input) {
   std::vector<Finding> all{check_program(), check_worker(), check_pip()};
   auto cpuinfo = io::read_file("/proc/cpuinfo");
   all.push_back(check_processor(cpuinfo ? *cpuinfo : ""));
+  if (fs::exists(kNvidiaDriver)) all.push_back(check_gpus(control::read_gpus(worker_program())));
   all.push_back(check_memory(machine.memory_available_bytes, machine.memory_bytes));
   fs::path data = input.paths.data;
   std::error_code ignored;

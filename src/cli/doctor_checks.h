@@ -8,6 +8,7 @@
 
 #include "cli/blueprint_settings.h"
 #include "cli/client.h"
+#include "domain/gpu.h"
 #include "io/files.h"
 
 namespace slipway::cli {
@@ -32,6 +33,7 @@ std::vector<Finding> examine(const DoctorInput& input);
 // The parts, for tests.
 Finding check_memory(std::uint64_t available, std::uint64_t total);
 Finding check_disk(std::uint64_t free, const std::string& path);
+Finding check_gpus(const std::vector<domain::Gpu>& gpus);
 Finding check_processor(std::string_view cpuinfo);
 
 }  // namespace slipway::cli

@@ -1,6 +1,8 @@
 // The verbs that only look: status, models, top, logs, doctor.
 #include <fstream>
 
+#include "cli/doctor_checks.h"
+#include "cli/model_view.h"
 #include "cli/verb_test.h"
 
 namespace slipway::cli {
@@ -13,6 +15,18 @@ TEST_F(Look, StatusIsASentenceAndATable) {
   golden("status", {"status"});
   golden("status_terminal", {"status"}, terminal(90));
   golden("status_yaml", {"status", "-o", "yaml"});
+}
+
+TEST_F(Look, AReplicaOnAGpuSaysSo) {
+  EXPECT_EQ(replica_remark({{"state", "ready"}, {"device", "CUDA0 (NVIDIA X)"}}), "on CUDA0 (NVIDIA X)");
+  EXPECT_EQ(replica_remark({{"state", "ready"}, {"device", "CPU"}}), "");
+}
+
+TEST_F(Look, ADriverWithoutAWorkerThatUsesItIsSaid) {
+  EXPECT_EQ(check_gpus({}).health, Health::warn);
+  const Finding found = check_gpus({{"CUDA0", "NVIDIA X", 24'000'000'000, 23'000'000'000}});
+  EXPECT_EQ(found.health, Health::ok);
+  EXPECT_EQ(found.message, "CUDA0 (NVIDIA X), 23.0 GB free of 24.0 GB");
 }
 
 TEST_F(Look, StatusAsJsonIsTheDaemonsAnswer) {

@@ -52,6 +52,9 @@ std::string replica_remark(const Json& replica) {
   if (restarts > 0)
     remark +=
         fmt::format("{}{:.0f} restart{}", remark.empty() ? "" : ", ", restarts, restarts == 1 ? "" : "s");
+  const std::string device = text_of(replica, "device");
+  if (state == "ready" && !device.empty() && device != "CPU")
+    remark += (remark.empty() ? "on " : "; on ") + device;
   return without_controls(remark);
 }
 

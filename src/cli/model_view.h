@@ -13,8 +13,8 @@ Table replica_table(const Json& models, const Console& console);
 Table cluster_table(const Json& models, const Console& console);
 // "ready", painted by its meaning.
 std::string state_cell(const Console& console, const std::string& state);
-// What a replica is doing or why it is not ready: "weights 62 %", "killed by SIGKILL, 3 restarts", "" when
-// all is well.
+// What a replica is doing or why it is not ready: "weights 62 %", "killed by SIGKILL, 3 restarts", "on
+// CUDA0 (NVIDIA H100)"; "" when all is well on the processor.
 std::string replica_remark(const Json& replica);
 // What was deployed, its reasons, and how to use it; to stderr.
 void print_deployed(Console& console, const Json& model, bool verbose);

@@ -318,6 +318,11 @@ Result<std::vector<std::string>> check_local(const ModelSpec& spec, int gpus) {
                       fmt::format("it needs {} {} a replica, and this machine has {}", wanted,
                                   device_word(spec.accelerator), gpus),
                       elsewhere);
+  if (wanted > 1 && spec.accelerator == Accelerator::gpu)
+    return cannot_run(
+        spec, fmt::format("it needs {} GPUs a replica, and one replica computes on one GPU here", wanted),
+        "Ask for one (`nvidia.com/gpu: 1`) and for more replicas, or deploy it to a cluster: "
+        "`target = \"kubernetes\"`.");
   std::vector<std::string> notes;
   if (spec.accelerator == Accelerator::gpu && gpus == 0)
     notes.push_back(

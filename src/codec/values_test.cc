@@ -185,6 +185,16 @@ TEST(Values, WhatCannotRunHereSaysWhyAndWhatCould) {
   }
 }
 
+TEST(Values, AReplicaOverSeveralGpusIsRefusedAlsoWhereTheyAre) {
+  const auto spec = read(
+      "model: x\ninference: {modelServer: {deployment: {resources: {gpu: {limits: "
+      "{nvidia.com/gpu: 2}}}}}}\n");
+  const auto notes = check_local(*spec, 8);
+  ASSERT_FALSE(notes.has_value());
+  EXPECT_EQ(notes.error().code(), ErrorCode::model_cannot_run_here);
+  EXPECT_THAT(notes.error().message(), HasSubstr("one replica computes on one GPU here"));
+}
+
 TEST(Values, OneGpuIsComputedOnTheProcessorWithANote) {
   for (const char* framework : {"vllm", "aibrix", "llama-cpp"}) {
     const auto spec = read(std::string("model: x\ninference: {framework: ") + framework + "}\n");

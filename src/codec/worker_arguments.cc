@@ -97,6 +97,7 @@ Result<void> apply(WorkerArguments& a, std::string_view flag, std::string_view v
   if (flag == "--threads") return number(plan.threads);
   if (flag == "--batch-tokens") return number(plan.batch_tokens);
   if (flag == "--max-queue") return number(a.max_queue);
+  if (flag == "--device") return set(plan.device, Result<std::string>(std::string(value)));
   if (flag == "--processors")
     return set(plan.processors, list(value, [flag](std::string_view s) { return integer(flag, s); }));
   if (flag == "--alone") return set(a.strikes.alone, list(value, fingerprint));
@@ -130,6 +131,7 @@ std::vector<std::string> encode_worker_arguments(const WorkerArguments& a) {
   add_number("--batch-tokens", a.plan.batch_tokens);
   add_number("--max-queue", a.max_queue);
   if (!a.plan.processors.empty()) add("--processors", fmt::format("{}", fmt::join(a.plan.processors, ",")));
+  if (!a.plan.device.empty()) add("--device", a.plan.device);
   if (!a.strikes.alone.empty()) add("--alone", fmt::format("{}", fmt::join(hex(a.strikes.alone), ",")));
   if (!a.strikes.refuse.empty()) add("--refuse", fmt::format("{}", fmt::join(hex(a.strikes.refuse), ",")));
   return out;

@@ -3,7 +3,7 @@
 //   slipway-worker --listen fd:3 --control fd:4 --crash-page fd:5 --model FILE --sha256 HEX --model-id ID
 //   --task chat
 //     --context N --kv-tokens N --parallel N --layout unified|streams --kv-type f16|q8_0 --threads N
-//     --processors 0,1 --batch-tokens N --max-queue N --alone HEX,HEX --refuse HEX,HEX
+//     --processors 0,1 --device cpu|CUDA0 --batch-tokens N --max-queue N --alone HEX,HEX --refuse HEX,HEX
 //
 // --listen is fd:N (a listening socket made by the parent), unix:PATH or tcp:HOST:PORT. --control is a socket
 // pair: lines go up (codec/worker_protocol.h), end of file coming down means that the parent is gone: exit.

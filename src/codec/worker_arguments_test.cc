@@ -21,6 +21,7 @@ TEST(WorkerArguments, SurviveTheCommandLine) {
              .kv_type = domain::KvType::q8_0,
              .threads = 2,
              .processors = {0, 3},
+             .device = "CUDA1",
              .batch_tokens = 256,
              .reasons = {}};
   in.strikes = {.alone = {1, 0xffffffffffffffff}, .refuse = {0xabc}};
@@ -29,6 +30,7 @@ TEST(WorkerArguments, SurviveTheCommandLine) {
   EXPECT_EQ(encode_worker_arguments(*out), encode_worker_arguments(in));
   EXPECT_EQ(out->plan.path, "/models/a b.gguf");
   EXPECT_EQ(out->plan.processors, (std::vector<int>{0, 3}));
+  EXPECT_EQ(out->plan.device, "CUDA1");
   EXPECT_EQ(out->plan.kv_type, domain::KvType::q8_0);
   EXPECT_EQ(out->strikes.alone, in.strikes.alone);
   EXPECT_EQ(out->strikes.refuse, in.strikes.refuse);

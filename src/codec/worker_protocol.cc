@@ -8,10 +8,10 @@ namespace {
 using nlohmann::json;
 
 json facts_to_json(const domain::ReplicaFacts& f) {
-  return {{"fingerprint", f.fingerprint},  {"context_tokens", f.context_tokens},
-          {"kv_tokens", f.kv_tokens},      {"parallel", f.parallel},
-          {"layout", to_string(f.layout)}, {"resident_bytes", f.resident_bytes},
-          {"load_seconds", f.load_seconds}};
+  return {{"fingerprint", f.fingerprint},       {"context_tokens", f.context_tokens},
+          {"kv_tokens", f.kv_tokens},           {"parallel", f.parallel},
+          {"layout", to_string(f.layout)},      {"device", f.device},
+          {"resident_bytes", f.resident_bytes}, {"load_seconds", f.load_seconds}};
 }
 
 domain::ReplicaFacts facts_from_json(const json& j) {
@@ -21,6 +21,7 @@ domain::ReplicaFacts facts_from_json(const json& j) {
   f.kv_tokens = j.value("kv_tokens", 0);
   f.parallel = j.value("parallel", 0);
   f.layout = j.value("layout", "") == "streams" ? domain::KvLayout::streams : domain::KvLayout::unified;
+  f.device = j.value("device", "");
   f.resident_bytes = j.value("resident_bytes", std::uint64_t{0});
   f.load_seconds = j.value("load_seconds", 0.0);
   return f;
@@ -68,6 +69,32 @@ base::Result<domain::WorkerMessage> decode_worker_message(std::string_view line)
     return Error(ErrorCode::bad_json, "a worker's control line has the unknown type '" + type + "'");
   } catch (const json::exception& e) {
     return Error(ErrorCode::bad_json, std::string("a worker's control line is not valid: ") + e.what());
+  }
+}
+
+std::string encode_gpus(std::span<const domain::Gpu> gpus) {
+  json list = json::array();
+  for (const domain::Gpu& g : gpus)
+    list.push_back({{"name", g.name},
+                    {"description", g.description},
+                    {"memory_bytes", g.memory_bytes},
+                    {"free_bytes", g.free_bytes}});
+  return json{{"gpus", list}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+base::Result<std::vector<domain::Gpu>> decode_gpus(std::string_view text) {
+  using base::Error, base::ErrorCode;
+  try {
+    std::vector<domain::Gpu> out;
+    const json j = json::parse(text);
+    for (const json& g : j.at("gpus")) {
+      if (out.size() == kMaxGpus) break;
+      out.push_back({g.at("name").get<std::string>(), g.value("description", ""),
+                     g.value("memory_bytes", std::uint64_t{0}), g.value("free_bytes", std::uint64_t{0})});
+    }
+    return out;
+  } catch (const json::exception& e) {
+    return Error(ErrorCode::bad_json, std::string("the worker's list of GPUs is not valid: ") + e.what());
   }
 }
 

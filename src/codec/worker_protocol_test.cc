@@ -8,8 +8,8 @@ namespace {
 TEST(WorkerProtocol, EveryMessageSurvivesARoundTrip) {
   const domain::WorkerMessage messages[] = {
       domain::WorkerProgress{"weights", 10, 100, "bytes"},
-      domain::WorkerReady{{.fingerprint = "f", .parallel = 4}}, domain::WorkerBeat{1, 2, 3, 4, 5},
-      domain::WorkerFailed{"E4005", "no", "do"}, domain::WorkerDrained{}};
+      domain::WorkerReady{{.fingerprint = "f", .parallel = 4, .device = "CUDA0 (x)"}},
+      domain::WorkerBeat{1, 2, 3, 4, 5}, domain::WorkerFailed{"E4005", "no", "do"}, domain::WorkerDrained{}};
   for (const auto& message : messages) {
     const std::string line = encode_worker_message(message);
     ASSERT_EQ(line.back(), '\n');
@@ -17,6 +17,17 @@ TEST(WorkerProtocol, EveryMessageSurvivesARoundTrip) {
     ASSERT_TRUE(back) << back.error().to_string();
     EXPECT_EQ(encode_worker_message(*back), line);
   }
+}
+
+TEST(WorkerProtocol, GpusSurviveARoundTripAndAnythingElseIsRefused) {
+  const domain::Gpu gpus[] = {{"CUDA0", "NVIDIA \"H\" 100", 80, 79}, {"CUDA1", "", 24, 0}};
+  const auto back = decode_gpus(encode_gpus(gpus));
+  ASSERT_TRUE(back) << back.error().to_string();
+  ASSERT_EQ(back->size(), 2u);
+  EXPECT_EQ(encode_gpus(*back), encode_gpus(gpus));
+  EXPECT_TRUE(decode_gpus("{\"gpus\":[]}")->empty());
+  for (const char* text : {"", "{", "[]", "{\"gpus\":3}", "{\"gpus\":[{}]}", "{\"gpus\":[{\"name\":1}]}"})
+    EXPECT_FALSE(decode_gpus(text)) << text;
 }
 
 TEST(WorkerProtocol, GarbageIsAnErrorNotACrash) {

@@ -72,7 +72,7 @@ json catalog_entry(const domain::CatalogEntry& entry, const Ground& ground, cons
   out["files"] = files;
   Asked asked{.values = {}, .source = "catalogue", .name = entry.name, .replicas = {}};
   codec::Catalog one{{entry}};
-  auto resolved = resolve(asked, one, ground.hardware);
+  auto resolved = resolve(asked, one, ground.hardware, ground.gpus);
   Result<void> fits = resolved ? check_before_download(*resolved, ground) : Result<void>(resolved.error());
   out["fits"] = fits.has_value();
   out["reason"] = fits ? (resolved->notes.empty() ? "" : resolved->notes.front()) : fits.error().message();

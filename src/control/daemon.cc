@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "control/api.h"
+#include "control/gpus.h"
 #include "control/replica_gauges.h"
 #include "control/startup.h"
 #include "gateway/server.h"
@@ -107,11 +108,12 @@ Result<void> Daemon::start_supervisor() {
                                                         [this](const supervisor::Replica& r) {
                                                           if (target_) target_->on_replica(r);
                                                         }));
-  target_ = std::make_unique<LocalTarget>(
-      TargetParts{loop_, *supervisor_, *environment_, *models_, catalog_, snapshot_},
-      [this](const std::string& id, const Deployment& d) {
-        return model_json(id, d, *supervisor_, url(), loop_.now());
-      });
+  target_ =
+      std::make_unique<LocalTarget>(TargetParts{loop_, *supervisor_, *environment_, *models_, catalog_,
+                                                snapshot_, [worker = worker_] { return read_gpus(worker); }},
+                                    [this](const std::string& id, const Deployment& d) {
+                                      return model_json(id, d, *supervisor_, url(), loop_.now());
+                                    });
   top_ = std::make_unique<Top>(*target_, *supervisor_, metrics_);
   replica_gauges_ = std::make_unique<ReplicaGauges>(*target_, *supervisor_, metrics_);
   return {};

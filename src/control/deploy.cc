@@ -46,7 +46,7 @@ void LocalTarget::restore(const std::vector<Asked>& wanted) {
                 .source = by_name ? "catalogue" : d.source,
                 .name = by_name ? d.source : "",
                 .replicas = d.replicas};
-    auto resolved = resolve(asked, parts_.catalog, here.hardware);
+    auto resolved = resolve(asked, parts_.catalog, here.hardware, here.gpus);
     if (resolved) {
       begin(asked, std::move(*resolved), true);
       incoming_.at(d.model_id).created = d.created;
@@ -93,7 +93,25 @@ io::Task<> LocalTarget::run_deploy(std::string model_id, Work work, bool keep_fa
   work.operation->finish(describe_(model_id, current_.at(model_id)));
 }
 
+bool LocalTarget::uses_gpus() const {
+  for (const auto* map : {&current_, &incoming_})
+    for (const auto& [id, deployment] : *map)
+      for (const DeployedReplica& r : deployment.replicas)
+        if (r.plan.gpu_bytes > 0) return true;
+  return false;
+}
+
+// What other programs hold is seen while we hold nothing; what we hold is known from the plans.
+io::Task<> LocalTarget::look_at_gpus() {
+  if (gpus_.empty() || uses_gpus()) co_return;
+  io::Loop thread("gpus");
+  thread.start();
+  auto found = co_await io::run_on(thread, parts_.read_gpus);
+  if (!found.empty() && !uses_gpus()) gpus_ = std::move(found);
+}
+
 io::Task<Result<void>> LocalTarget::bring_up(const std::string& model_id, const Work& work) {
+  co_await look_at_gpus();
   SLIPWAY_CO_RETURN_IF_ERROR(check_before_download(incoming_.at(model_id).resolved, ground()));
   codec::GgufInfo info;
   auto fetched = co_await fetch(model_id, work, info);

@@ -22,7 +22,11 @@ domain::ModelFile file_of_source(const std::string& source) {
   return file;
 }
 
-Result<void> choose(Resolved& r, const policy::Hardware& hardware) {
+Result<void> choose(Resolved& r, policy::Hardware hardware, std::span<const domain::Gpu> gpus) {
+  if (r.spec.accelerator == domain::Accelerator::gpu && !gpus.empty()) {
+    hardware.features.emplace(policy::kOnGpu);
+    hardware.free_bytes = std::ranges::max(gpus, {}, &domain::Gpu::free_bytes).free_bytes;
+  }
   SLIPWAY_TRY(const policy::FileChoice choice,
               policy::choose_file(*r.entry, hardware, r.parameters.quantization));
   r.file = r.entry->files[choice.index];
@@ -67,10 +71,35 @@ policy::ModelShape shape_of(const Resolved& r, const codec::GgufInfo& info) {
   return shape;
 }
 
+// Where each replica computes and what it may take there.
+struct Seat {
+  policy::Placement placement;
+  policy::Room room;
+};
+std::vector<Seat> seats(const Resolved& r, const Ground& ground) {
+  std::vector<Seat> out;
+  if (r.spec.accelerator == domain::Accelerator::gpu && !ground.gpus.empty()) {
+    std::vector<std::uint64_t> free;
+    for (const domain::Gpu& gpu : ground.gpus) free.push_back(gpu.free_bytes);
+    const int threads = std::clamp(static_cast<int>(ground.processors.size()), 1, policy::kGpuThreads);
+    for (const policy::GpuSeat& seat : policy::seat_on_gpus(free, r.spec.replicas)) {
+      const domain::Gpu& gpu = ground.gpus[seat.gpu];
+      out.push_back({{{}, threads, false, fmt::format("on {} ({})", gpu.name, gpu.description)},
+                     {seat.bytes, threads, gpu.name}});
+    }
+    return out;
+  }
+  for (policy::Placement& p : policy::place(ground.processors, ground.running, r.spec.replicas)) {
+    const policy::Room room{ground.free_bytes / static_cast<std::uint64_t>(r.spec.replicas), p.threads};
+    out.push_back({std::move(p), room});
+  }
+  return out;
+}
+
 }  // namespace
 
-Result<Resolved> resolve(const Asked& asked, const codec::Catalog& catalog,
-                         const policy::Hardware& hardware) {
+Result<Resolved> resolve(const Asked& asked, const codec::Catalog& catalog, const policy::Hardware& hardware,
+                         std::span<const domain::Gpu> gpus) {
   const codec::Source source{asked.source, asked.values};
   Resolved r;
   SLIPWAY_TRY(r.spec, spec_of(asked, catalog));
@@ -80,8 +109,8 @@ Result<Resolved> resolve(const Asked& asked, const codec::Catalog& catalog,
     return Error(ErrorCode::bad_value,
                  fmt::format("{} replicas of {}: between 1 and {} are possible", r.spec.replicas,
                              r.spec.service_name, domain::kMaxReplicas));
-  constexpr int kGpus = 0;  // this build's engine computes on processors
-  SLIPWAY_TRY(r.notes, codec::check_local(r.spec, kGpus));
+  if (asked.values.empty() && !gpus.empty()) r.spec.accelerator = domain::Accelerator::gpu;
+  SLIPWAY_TRY(r.notes, codec::check_local(r.spec, static_cast<int>(gpus.size())));
   SLIPWAY_TRY(r.parameters, codec::local_parameters(r.spec, source));
   r.notes.insert(r.notes.end(), r.parameters.warnings.begin(), r.parameters.warnings.end());
 
@@ -90,7 +119,7 @@ Result<Resolved> resolve(const Asked& asked, const codec::Catalog& catalog,
   } else {
     SLIPWAY_TRY(const domain::CatalogEntry* entry, catalog.get(r.spec.model));
     r.entry = *entry;
-    SLIPWAY_RETURN_IF_ERROR(choose(r, hardware));
+    SLIPWAY_RETURN_IF_ERROR(choose(r, hardware, gpus));
     add_alias(r, entry->model);
     add_alias(r, entry->name);
     for (const std::string& alias : entry->aliases) add_alias(r, alias);
@@ -102,9 +131,9 @@ Result<Resolved> resolve(const Asked& asked, const codec::Catalog& catalog,
 
 Result<void> check_before_download(const Resolved& r, const Ground& ground) {
   if (!r.entry || r.file.bytes == 0) return {};
-  const policy::Room room{ground.free_bytes / static_cast<std::uint64_t>(r.spec.replicas),
-                          static_cast<int>(ground.processors.size())};
-  SLIPWAY_RETURN_IF_ERROR(policy::fit(policy::shape_of(*r.entry, r.file), room, wish_of(r.parameters)));
+  for (const Seat& seat : seats(r, ground))
+    SLIPWAY_RETURN_IF_ERROR(
+        policy::fit(policy::shape_of(*r.entry, r.file), seat.room, wish_of(r.parameters)));
   return {};
 }
 
@@ -112,15 +141,14 @@ Result<std::vector<ReplicaPlan>> plan_replicas(const Resolved& r, const std::str
                                                const std::string& sha256, const codec::GgufInfo& info,
                                                const Ground& ground) {
   const policy::ModelShape shape = shape_of(r, info);
-  const auto placements = policy::place(ground.processors, ground.running, r.spec.replicas);
   std::vector<ReplicaPlan> plans;
-  for (const policy::Placement& placement : placements) {
-    const policy::Room room{ground.free_bytes / static_cast<std::uint64_t>(r.spec.replicas),
-                            placement.threads};
+  for (const auto& [placement, room] : seats(r, ground)) {
     SLIPWAY_TRY(const policy::Fit fit, policy::fit(shape, room, wish_of(r.parameters)));
     ReplicaPlan plan;
     plan.placement = placement;
-    plan.need_bytes = fit.need.total();
+    plan.need_bytes = room.gpu.empty() ? fit.need.total() : policy::kProcessBytes;
+    plan.gpu_bytes = room.gpu.empty() ? 0 : fit.need.total();
+    plan.load.device = room.gpu.empty() ? "cpu" : room.gpu;
     plan.load.path = path;
     plan.load.sha256 = sha256;
     plan.load.model_id = r.spec.service_name;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "codec/catalog.h"
 #include "codec/gguf.h"
 #include "codec/values.h"
+#include "domain/gpu.h"
 #include "domain/model.h"
 #include "domain/replica.h"
 #include "policy/choose.h"
@@ -39,8 +41,9 @@ struct Resolved {
   std::vector<std::string> aliases;
   std::vector<std::string> notes;
 };
+// `gpus`: those the worker can compute on. A model deployed by its name uses one where there is one.
 base::Result<Resolved> resolve(const Asked& asked, const codec::Catalog& catalog,
-                               const policy::Hardware& hardware);
+                               const policy::Hardware& hardware, std::span<const domain::Gpu> gpus = {});
 
 // The machine as the decisions see it.
 struct Ground {
@@ -48,12 +51,14 @@ struct Ground {
   std::vector<policy::Processor> processors;
   std::vector<policy::Placement> running;  // of replicas that stay
   std::uint64_t free_bytes = 0;            // less what starting replicas will still take
+  std::vector<domain::Gpu> gpus;           // free_bytes less what our replicas there take
 };
 
 struct ReplicaPlan {
   domain::LoadPlan load;
   policy::Placement placement;
-  std::uint64_t need_bytes = 0;
+  std::uint64_t need_bytes = 0;  // of the machine's memory
+  std::uint64_t gpu_bytes = 0;   // of the memory of load.device
 };
 
 // From the catalogue, before the file is here: refuses what cannot fit without a download. No result for

@@ -15,7 +15,9 @@ using base::Error, base::ErrorCode;
 using telemetry::Level;
 
 LocalTarget::LocalTarget(TargetParts parts, Describe describe)
-    : parts_(parts), describe_(std::move(describe)) {}
+    : parts_(std::move(parts)), describe_(std::move(describe)) {
+  if (parts_.read_gpus) gpus_ = parts_.read_gpus();
+}
 
 LocalTarget::~LocalTarget() {
   for (auto& [id, work] : works_) work.cancelled->store(true);
@@ -28,7 +30,8 @@ OperationPtr LocalTarget::deploy(Asked asked, bool keep_failed) {
     return operation;
   };
   if (stopping_) return failed(Error(ErrorCode::draining, "Slipway is stopping"));
-  auto resolved = resolve(asked, parts_.catalog, ground().hardware);
+  const Ground here = ground();
+  auto resolved = resolve(asked, parts_.catalog, here.hardware, here.gpus);
   if (!resolved) return failed(std::move(resolved).error());
   const std::string id = resolved->spec.service_name;
   if (const auto work = works_.find(id); work != works_.end()) {
@@ -70,7 +73,7 @@ OperationPtr LocalTarget::begin(const Asked& asked, Resolved resolved, bool keep
 OperationPtr LocalTarget::rehearse(const Asked& asked) {
   auto operation = std::make_shared<Operation>("rehearsal");
   const Ground here = ground();
-  auto resolved = resolve(asked, parts_.catalog, here.hardware);
+  auto resolved = resolve(asked, parts_.catalog, here.hardware, here.gpus);
   if (resolved)
     if (auto fits = check_before_download(*resolved, here); !fits) resolved = std::move(fits).error();
   if (!resolved) {
@@ -206,10 +209,14 @@ Ground LocalTarget::ground() const {
   Ground g;
   const io::Machine machine = io::machine();
   std::uint64_t promised = 0;  // what replicas that still load have not taken yet
+  g.gpus = gpus_;
   for (const auto* map : {&current_, &incoming_})
     for (const auto& [id, deployment] : *map)
       for (const DeployedReplica& deployed : deployment.replicas) {
-        g.running.push_back(deployed.plan.placement);
+        for (domain::Gpu& gpu : g.gpus)
+          if (gpu.name == deployed.plan.load.device)
+            gpu.free_bytes -= std::min(gpu.free_bytes, deployed.plan.gpu_bytes);
+        if (!deployed.plan.placement.processors.empty()) g.running.push_back(deployed.plan.placement);
         const supervisor::Replica* const r = parts_.supervisor.find(deployed.id);
         if (r == nullptr || r->state() == domain::ReplicaState::ready) continue;
         const auto use = r->pid() != 0 ? io::process_use(r->pid()) : std::nullopt;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -56,6 +57,8 @@ struct TargetParts {
   store::ModelStore& models;
   const codec::Catalog& catalog;
   base::Published<domain::Snapshot>& snapshot;
+  // Asks the worker program (gpus.h); blocking. Empty: this machine has none.
+  std::function<std::vector<domain::Gpu>()> read_gpus = {};
 };
 
 class LocalTarget {
@@ -96,6 +99,8 @@ class LocalTarget {
   OperationPtr begin(const Asked& asked, Resolved resolved, bool keep_failed);
   io::Task<> run_deploy(std::string model_id, Work work, bool keep_failed);
   io::Task<base::Result<void>> bring_up(const std::string& model_id, const Work& work);
+  io::Task<> look_at_gpus();
+  bool uses_gpus() const;
   io::Task<base::Result<void>> fetch(const std::string& model_id, const Work& work, codec::GgufInfo& info);
   base::Result<void> start_replicas(const std::string& model_id, const Work& work,
                                     const codec::GgufInfo& info);
@@ -113,6 +118,7 @@ class LocalTarget {
   std::map<std::string, Deployment> current_;   // by model id: serves
   std::map<std::string, Deployment> incoming_;  // on its way; replaces current_ when it is ready
   std::map<std::string, Work> works_;
+  std::vector<domain::Gpu> gpus_;  // as they were when none of our replicas was there
   Slots slots_;
   std::uint64_t version_ = 0;
   io::Event changed_;  // some replica's state

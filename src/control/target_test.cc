@@ -52,7 +52,8 @@ class TargetTest : public ::testing::Test {
     ASSERT_TRUE(supervisor) << supervisor.error().to_string();
     supervisor_ = std::move(*supervisor);
     target_ = std::make_unique<LocalTarget>(
-        TargetParts{*loop_, *supervisor_, *environment_, *models_, codec::built_in_catalog(), snapshot_},
+        TargetParts{*loop_, *supervisor_, *environment_, *models_, codec::built_in_catalog(), snapshot_,
+                    [this] { return gpus_; }},
         [this](const std::string& id, const Deployment& d) {
           return model_json(id, d, *supervisor_, "http://x", loop_->now());
         });
@@ -66,12 +67,13 @@ class TargetTest : public ::testing::Test {
     environment_.reset();
   }
 
-  Asked values(const std::string& service, const std::string& switches = "", int replicas = 1) {
+  Asked values(const std::string& service, const std::string& switches = "", int replicas = 1,
+               const std::string& accelerator = "cpu") {
     const auto file = dir_ / (service + std::to_string(++files_) + ".gguf");
     testing::TinyGguf(switches).write(file);
     return {.values = "model: file:" + file.string() + "\ninference:\n  serviceName: " + service +
-                      "\n  accelerator: cpu\n  framework: llama-cpp\n  modelServer:\n    deployment:\n      "
-                      "replicas: " +
+                      "\n  accelerator: " + accelerator +
+                      "\n  framework: llama-cpp\n  modelServer:\n    deployment:\n      replicas: " +
                       std::to_string(replicas) + "\n",
             .source = "test.yaml",
             .name = {},
@@ -103,6 +105,7 @@ class TargetTest : public ::testing::Test {
 
   std::filesystem::path dir_;
   int files_ = 0;
+  std::vector<domain::Gpu> gpus_;
   telemetry::Registry metrics_;
   base::Published<domain::Snapshot> snapshot_;
   std::shared_ptr<const domain::Snapshot> seen_;
@@ -125,6 +128,39 @@ TEST_F(TargetTest, ADeployEndsWhenEveryReplicaIsReadyAndIsPublishedAndStored) {
   EXPECT_EQ(model->unready_reason, "");
   EXPECT_NE(model->replicas[0].slot, model->replicas[1].slot);
   EXPECT_EQ(environment_->deployments()->size(), 1u);
+}
+
+TEST_F(TargetTest, AModelForAGpuTakesItsMemoryAndOneForTheProcessorStaysOff) {
+  gpus_ = {{"CUDA0", "NVIDIA X", 24'000'000'000, 23'000'000'000}};
+  close();
+  open();
+  const auto on_gpu = finish(target_->deploy(values("fast", "", 2, "gpu")));
+  ASSERT_FALSE(on_gpu->error()) << on_gpu->error()->to_string();
+  std::uint64_t taken = 0;
+  for (const DeployedReplica& r : target_->find("fast")->replicas) {
+    EXPECT_EQ(r.plan.load.device, "CUDA0");
+    EXPECT_EQ(r.plan.load.parallel, policy::kMaxParallel);
+    EXPECT_TRUE(r.plan.load.processors.empty());
+    taken += r.plan.gpu_bytes;
+  }
+  EXPECT_EQ(target_->ground().gpus[0].free_bytes, 23'000'000'000 - taken);
+  const auto off_gpu = finish(target_->deploy(values("slow")));
+  ASSERT_FALSE(off_gpu->error()) << off_gpu->error()->to_string();
+  EXPECT_EQ(target_->find("slow")->replicas[0].plan.load.device, "cpu");
+  EXPECT_EQ(target_->find("slow")->replicas[0].plan.gpu_bytes, 0u);
+  EXPECT_EQ(target_->ground().gpus[0].free_bytes, 23'000'000'000 - taken);
+}
+
+TEST_F(TargetTest, AModelDeployedByItsNameUsesAGpuWhereThereIsOne) {
+  EXPECT_EQ(resolve({.values = {}, .source = "catalogue", .name = "smollm2-135m", .replicas = {}},
+                    codec::built_in_catalog(), {}, {})
+                ->spec.accelerator,
+            domain::Accelerator::cpu);
+  const domain::Gpu gpu{"CUDA0", "NVIDIA X", 24'000'000'000, 23'000'000'000};
+  EXPECT_EQ(resolve({.values = {}, .source = "catalogue", .name = "smollm2-135m", .replicas = {}},
+                    codec::built_in_catalog(), {}, std::span(&gpu, 1))
+                ->spec.accelerator,
+            domain::Accelerator::gpu);
 }
 
 TEST_F(TargetTest, GaugesSayHowManyReplicasAreInEachStateAsLongAsTheModelIsThere) {

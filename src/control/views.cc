@@ -111,6 +111,7 @@ json replica_json(const supervisor::Replica& r, base::MonotonicTime now) {
       {"waiting", r.pid() != 0 ? r.beat().waiting : 0},
       {"kv_used", r.beat().kv_used},
       {"kv_total", r.facts().kv_tokens},
+      {"device", r.facts().device.empty() ? json(nullptr) : json(r.facts().device)},
       {"resident_bytes", use ? use->resident_bytes : 0},
       {"last_exit", r.last_exit() ? json(r.last_exit()->words) : json(nullptr)},
       {"last_exit_class", r.last_exit() ? json(cause_name(r.last_exit()->cause)) : json(nullptr)},

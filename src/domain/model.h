@@ -97,8 +97,9 @@ struct LoadPlan {
   KvLayout layout = KvLayout::unified;
   KvType kv_type = KvType::f16;
   int threads = 0;
-  std::vector<int> processors;       // the processor set; empty = not bound
-  int batch_tokens = 0;              // prefill budget of one step; 0 = the engine's default
+  std::vector<int> processors;  // the processor set; empty = not bound
+  std::string device;           // "cpu", or a GPU's name ("CUDA0"); empty = the first GPU, else the processor
+  int batch_tokens = 0;         // prefill budget of one step; 0 = the engine's default
   std::vector<std::string> reasons;  // why: which file, which layout, which context
 };
 

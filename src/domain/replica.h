@@ -37,6 +37,7 @@ struct ReplicaFacts {
   int kv_tokens = 0;
   int parallel = 0;
   KvLayout layout = KvLayout::unified;
+  std::string device;  // what computes: "CPU", or a GPU's name and description
   std::uint64_t resident_bytes = 0;
   double load_seconds = 0;
 };

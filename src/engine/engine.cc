@@ -74,6 +74,7 @@ class LlamaEngine final : public Engine {
     facts.kv_tokens = static_cast<int>(loop_.stats().kv_total);
     facts.parallel = std::max(1, plan_.parallel);
     facts.layout = plan_.layout;
+    facts.device = loaded_.device;
     facts.resident_bytes = resident_bytes();
     facts.load_seconds = load_seconds_;
     return facts;

@@ -150,7 +150,7 @@ class EngineTest : public ::testing::Test {
     r.prompt = tokens(prompt);
     r.max_tokens = max_tokens;
     r.sampling.temperature = 0;
-    r.sampling.top_logprobs = 2;
+    r.sampling.top_logprobs = 3;
     return r;
   }
   Running submit(Request request, std::function<void(int)> at_token = {}) {
@@ -171,18 +171,28 @@ class EngineTest : public ::testing::Test {
     return running.sink;
   }
 
+  // How much better the chosen token was than the best that could have stood in its place: one that is above
+  // it may not be chosen (an end that is ignored).
+  static float lead(const Collector& answer, std::size_t i) {
+    float next = -100;
+    for (const TokenLogprob& t : answer.tops()[i])
+      if (t.token != answer.tokens()[i] && t.logprob <= answer.logprobs()[i])
+        next = std::max(next, t.logprob);
+    return answer.logprobs()[i] - next;
+  }
+
   // The same greedy answer, up to a tie. The CPU's attention sums in 16 bits for few rows and in 32 bits for
   // many, so the same tokens computed in batches of other shapes differ by up to about 0.2 in a logit; two
-  // answers may part where the two best tokens were that close, and only there. A mixed-up sequence or
+  // answers may part where the two best tokens were that close, and only there. A GPU has other kernels for
+  // few rows than for many, in 8 and 16 bits: there answers parted at up to 0.54. A mixed-up sequence or
   // position parts them anywhere.
-  static void expect_same(const Collector& want, const Collector& got, const std::string& what) {
-    constexpr float kTie = 0.3f;
+  void expect_same(const Collector& want, const Collector& got, const std::string& what) const {
+    const float tie = engine_->facts().device == "CPU" ? 0.3f : 0.8f;
     const std::size_t n = std::min(want.tokens().size(), got.tokens().size());
     for (std::size_t i = 0; i < n; ++i) {
       if (want.tokens()[i] == got.tokens()[i]) continue;
-      ASSERT_GE(want.tops()[i].size(), 2u);
-      EXPECT_LT(want.tops()[i][0].logprob - want.tops()[i][1].logprob, kTie)
-          << what << ": the answers part at token " << i << " without a tie";
+      ASSERT_GE(want.tops()[i].size(), 3u);
+      EXPECT_LT(lead(want, i), tie) << what << ": the answers part at token " << i << " without a tie";
       return;
     }
     EXPECT_EQ(want.tokens().size(), got.tokens().size()) << what;

@@ -373,12 +373,24 @@ TEST_F(EngineTest, BeatsAndFactsAndProgressAreReported) {
   EXPECT_EQ(phases, (std::vector<std::string>{"weights", "context", "warmup"}));
   const int before = beats;
   run(greedy(chat(kQuestions[0]), 2));
-  EXPECT_GT(beats, before + 50) << "at least one a graph node";
   const domain::ReplicaFacts facts = engine_->facts();
+  EXPECT_GT(beats, before + (facts.device == "CPU" ? 50 : 0)) << "at least one a graph node of the processor";
   EXPECT_EQ(facts.context_tokens, 1024);
   EXPECT_EQ(facts.kv_tokens, 4096);
   EXPECT_NE(facts.fingerprint.find("f16"), std::string::npos);
   EXPECT_GT(facts.resident_bytes, 50'000'000u);
+}
+
+TEST_F(EngineTest, APlanForTheProcessorStaysThereAndAnUnknownGpuIsRefused) {
+  domain::LoadPlan plan = small_plan();
+  plan.device = "cpu";
+  load(plan);
+  EXPECT_EQ(engine_->facts().device, "CPU");
+  plan.device = "CUDA99";
+  const auto refused = Engine::load(plan, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::load_failed);
+  EXPECT_NE(refused.error().message().find("CUDA99"), std::string::npos);
 }
 
 TEST(EngineLoad, AFileThatIsNoModelFailsWithTheLoadersWords) {

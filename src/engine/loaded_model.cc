@@ -2,6 +2,7 @@
 
 #include <build-info.h>
 #include <fmt/format.h>
+#include <ggml-backend.h>
 #include <ggml-cpu.h>
 #include <llama.h>
 
@@ -10,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/devices.h"
 #include "engine/kv_cache.h"
 #include "engine/llama_log.h"
 
@@ -50,11 +52,18 @@ base::Result<void> load_weights(const domain::LoadPlan& plan, const LoadHooks& h
     return base::Error(base::ErrorCode::load_failed,
                        fmt::format("{} cannot be read: {}", plan.path, error.message()));
   Progress progress{hooks, bytes};
+  SLIPWAY_TRY(const ggml_backend_dev_t device, find_device(plan.device));
+  // All layers go to this device; with an empty list they stay with the processor.
+  ggml_backend_dev_t devices[] = {device, nullptr};
   llama_model_params params = llama_model_default_params();
+  params.devices = devices;
   params.progress_callback = report_progress;
   params.progress_callback_user_data = &progress;
   out.model.reset(llama_model_load_from_file(plan.path.c_str(), params));
   if (!out.model) return load_failed(plan, "loading the weights");
+  out.device = device == nullptr ? "CPU"
+                                 : fmt::format("{} ({})", ggml_backend_dev_name(device),
+                                               ggml_backend_dev_description(device));
   out.sliding_window = llama_model_n_swa(out.model.get()) > 0;
   out.whole_states_only = llama_model_is_recurrent(out.model.get()) || llama_model_is_hybrid(out.model.get());
   return {};
@@ -116,6 +125,13 @@ llama_context_params context_params(const domain::LoadPlan& plan, const LoadedMo
   return params;
 }
 
+// A plan for the processor need not hear a GPU backend say at its start that it may not reach one.
+void start_backends(const domain::LoadPlan& plan) {
+  if (plan.device == "cpu") ggml_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
+  llama_backend_init();
+  ggml_backend_reg_count();
+}
+
 // One token through the whole model: pages the weights in, and finds out whether the context computes at all.
 base::Result<void> warm_up(const domain::LoadPlan& plan, const LoadedModel& loaded) {
   const llama_vocab* vocab = llama_model_get_vocab(loaded.model.get());
@@ -141,7 +157,7 @@ void FreePool::operator()(ggml_threadpool* pool) const {
 
 base::Result<LoadedModel> load_model(const domain::LoadPlan& plan, const LoadHooks& hooks) {
   static std::once_flag once;
-  std::call_once(once, llama_backend_init);
+  std::call_once(once, start_backends, plan);
   capture_llama_log(hooks.log);
   LoadedModel out;
   SLIPWAY_RETURN_IF_ERROR(load_weights(plan, hooks, out));

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/result.h"
 #include "domain/model.h"
@@ -38,6 +39,7 @@ struct LoadedModel {
   std::unique_ptr<ggml_threadpool, FreePool> pool;
   std::unique_ptr<std::function<void()>> beat;  // called by the context once a graph node
   ContextPtr context;                           // empty for embedding models: they decode nothing
+  std::string device;                           // that computes: "CPU", or a GPU's name and description
   int threads = 1;
   int sequences = 1;       // parallel ones and cached ones
   int batch_tokens = 0;    // of one step

@@ -172,6 +172,12 @@ int milliseconds_left(base::Deadline deadline) {
 
 }  // namespace
 
+std::vector<std::string> gpu_environment() {
+  const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (visible == nullptr) return {};
+  return {std::string("CUDA_VISIBLE_DEVICES=") + visible};
+}
+
 base::Result<RunResult> run(const ProcessSpec& spec, base::Deadline deadline, std::size_t limit,
                             const std::function<void(std::string_view)>& on_output) {
   SLIPWAY_TRY(auto pipe, make_pipe());

@@ -73,6 +73,9 @@ class Process {
   std::shared_ptr<Impl> impl_;
 };
 
+// For workers, which inherit nothing else: CUDA_VISIBLE_DEVICES, when it is set here.
+std::vector<std::string> gpu_environment();
+
 base::Result<std::pair<Fd, Fd>> make_pipe();  // {read, write}, close-on-exec
 // Runs a program to its end, blocking, for tools such as pip: output is captured up to `limit` bytes.
 struct RunResult {

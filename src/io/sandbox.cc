@@ -88,11 +88,11 @@ struct LandlockVersion {
     constexpr std::uint64_t kFirst = (1ULL << 13) - 1;
     std::uint64_t rights = kFirst;
     if (abi >= 2) rights |= 1ULL << 13;
-    if (abi >= 3) rights |= 1ULL << 14;
+    if (abi >= 3) rights |= kTruncate;
     if (abi >= 5) rights |= kIoctl;
     return rights;
   }
-  static constexpr std::uint64_t kIoctl = 1ULL << 15;
+  static constexpr std::uint64_t kTruncate = 1ULL << 14, kIoctl = 1ULL << 15;
 };
 
 // As the kernel declares it since interface 6; older kernels take the shorter forms.
@@ -129,6 +129,16 @@ base::Result<void> allow(int ruleset, const std::string& path, std::uint64_t rig
   return {};
 }
 
+// What NVIDIA's driver library reads, and libraries that it loads late. It must have been started before: it
+// makes a socket then.
+constexpr const char* kGpuReadable[] = {"/usr/lib",        "/usr/lib64",       "/usr/local/nvidia",
+                                        "/usr/local/cuda", "/etc/ld.so.cache", "/proc/driver",
+                                        "/proc/devices",   "/proc/modules",    "/proc/sys/vm",
+                                        "/sys/bus/pci",    "/sys/devices",     "/sys/module"};
+
+// CUDA names its threads there.
+constexpr const char* kThreadNames = "/proc/self/task";
+
 std::vector<std::string> gpu_devices() {
   std::vector<std::string> found;
   std::error_code error;
@@ -147,7 +157,14 @@ base::Result<void> restrict_files(const SandboxSpec& spec, LandlockVersion versi
   if (spec.allow_gpu) {
     const std::uint64_t rights =
         kRead | LANDLOCK_ACCESS_FS_WRITE_FILE | (version.files() & LandlockVersion::kIoctl);
-    for (const std::string& path : gpu_devices()) SLIPWAY_RETURN_IF_ERROR(allow(ruleset.get(), path, rights));
+    const std::vector<std::string> devices = gpu_devices();
+    for (const std::string& path : devices) SLIPWAY_RETURN_IF_ERROR(allow(ruleset.get(), path, rights));
+    if (!devices.empty()) {
+      for (const char* path : kGpuReadable) SLIPWAY_RETURN_IF_ERROR(allow(ruleset.get(), path, kRead));
+      SLIPWAY_RETURN_IF_ERROR(
+          allow(ruleset.get(), kThreadNames,
+                kRead | LANDLOCK_ACCESS_FS_WRITE_FILE | (version.files() & LandlockVersion::kTruncate)));
+    }
   }
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
     return sandbox_error("landlock_restrict_self", errno);

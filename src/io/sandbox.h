@@ -13,7 +13,7 @@ namespace slipway::io {
 struct SandboxSpec {
   std::vector<std::string>
       readable;            // paths that stay readable (the model, CPU topology under /sys and /proc)
-  bool allow_gpu = false;  // /dev/nvidia*, ioctl
+  bool allow_gpu = false;  // /dev/nvidia* with ioctl, and what a driver that already runs reads and writes
 };
 struct SandboxReport {
   bool seccomp = false;

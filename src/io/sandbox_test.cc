@@ -109,6 +109,16 @@ TEST(SandboxTest, OnlyNamedFilesAreReadableAndNoneIsWritable) {
   std::filesystem::remove_all(dir);
 }
 
+TEST(SandboxTest, AllowingAGpuOpensNothingWhereThereIsNone) {
+  if (!kernel_has_landlock()) GTEST_SKIP() << "this kernel has no Landlock";
+  if (std::filesystem::exists("/dev/nvidiactl")) GTEST_SKIP() << "this machine has an NVIDIA driver";
+  EXPECT_EQ(locked_in({.readable = {}, .allow_gpu = true},
+                      [](const SandboxReport&) {
+                        return ::open("/usr/lib/os-release", O_RDONLY) < 0 && errno == EACCES ? 0 : 1;
+                      }),
+            0);
+}
+
 TEST(SandboxTest, ThreadsAndMemoryWorkOn) {
   EXPECT_EQ(locked_in({},
                       [](const SandboxReport&) {

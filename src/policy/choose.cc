@@ -32,6 +32,9 @@ struct Rule {
 // First match wins. Measured: 2 cores with AVX-512 BF16, SmolLM2-135M, 32 clients: BF16 256 tokens/s, Q4_1
 // 142.
 constexpr Rule kRules[] = {
+    {kOnGpu,
+     {{{"Q4_K_M"}, {"Q4_0"}, {"MXFP4"}, {"Q4_1"}, {"Q8_0"}, {"BF16"}}},
+     "answers on a GPU are bound by reading weights, so fewer bytes a weight are faster"},
     {"amx_bf16",
      {{{"BF16", kComputeBound}, {"Q8_0"}, {"Q4_K_M"}, {"Q4_0"}, {"MXFP4"}, {"Q4_1"}}},
      "this processor multiplies BF16 matrices in hardware (amx_bf16)"},

@@ -1,4 +1,4 @@
-// Which of a model's files suits this processor.
+// Which of a model's files suits this processor or GPU.
 //
 // A smaller file is read faster, but a processor computes fast only in formats it has instructions and
 // kernels for: with AVX-512 BF16, a 135M model in BF16 answers 2.5x faster than the same model in Q4_1, which
@@ -18,6 +18,9 @@
 #include "domain/model.h"
 
 namespace slipway::policy {
+
+// The feature that says that a GPU computes; free_bytes is its memory then.
+inline constexpr std::string_view kOnGpu = "gpu";
 
 struct Hardware {
   std::set<std::string, std::less<>>

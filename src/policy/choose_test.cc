@@ -38,6 +38,13 @@ TEST(Choose, TheProcessorDecidesForASmallModel) {
   EXPECT_THAT(choose_file(small, {.features = {"avx512_bf16"}})->reason, HasSubstr("avx512_bf16"));
 }
 
+TEST(Choose, AGpuReadsTheFewestBytesWhateverTheProcessor) {
+  const auto small = entry({file("BF16", 270 * kMb), file("Q4_1", 98 * kMb)});
+  const auto choice = choose_file(small, {.features = {"amx_bf16", std::string(kOnGpu)}});
+  EXPECT_EQ(small.files[choice->index].quantization, "Q4_1");
+  EXPECT_THAT(choice->reason, HasSubstr("GPU"));
+}
+
 TEST(Choose, ALargeModelTakesTheSmallFileEverywhere) {
   const auto large = entry({file("BF16", 16'000 * kMb), file("Q4_K_M", 4'900 * kMb)});
   EXPECT_EQ(chosen(large, {.features = {"avx512_bf16"}}), "Q4_K_M");

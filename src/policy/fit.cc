@@ -33,6 +33,10 @@ int trained(const ModelShape& m) {
   return m.trained_context > 0 ? m.trained_context : kAssumedContext;
 }
 
+std::string on_gpu(const Room& room) {
+  return room.gpu.empty() ? "" : " on " + room.gpu;
+}
+
 std::uint64_t budget(const Room& room) {
   return room.free_bytes - room.free_bytes / 100 * kFreeMarginPercent;
 }
@@ -46,7 +50,7 @@ class Plan {
   Need need(int parallel, std::int64_t kv_tokens) const {
     return {.weights = model_.weight_bytes,
             .kv = kv_bytes(model_.kv_bytes_per_token, wish_.kv_type, kv_tokens),
-            .working = working_bytes(model_, parallel)};
+            .working = working_bytes(model_, parallel, !room_.gpu.empty())};
   }
   bool fits(const Need& need) const { return need.total() <= budget(room_); }
 
@@ -72,11 +76,14 @@ struct Layout {
   std::string reason;
 };
 
-Layout choose_layout(const FitWish& wish, int parallel, int context, std::int64_t cells) {
+Layout choose_layout(const FitWish& wish, const Room& room, int parallel, int context, std::int64_t cells) {
   if (wish.layout) return {*wish.layout, "the KV layout was asked for"};
   if (wish.shares_prefixes)
     return {KvLayout::unified, "unified KV: requests share prefixes, which are stored and scanned once"};
   if (parallel == 1) return {KvLayout::unified, "unified KV: one sequence has nobody to disturb"};
+  if (!room.gpu.empty())
+    return {KvLayout::unified,
+            "unified KV: on a GPU separate streams lose more when some idle than they win"};
   if (static_cast<std::int64_t>(parallel) * context >
       cells / 100 * static_cast<std::int64_t>(kStreamsPercent))
     return {
@@ -100,21 +107,23 @@ Error does_not_fit(const ModelShape& model, const Room& room, const Plan& plan, 
   const std::int64_t most = std::min<std::int64_t>(round_down(plan.cells(1)), trained(model));
   std::string message = fmt::format(
       "{} needs {} of weights, {} of KV cache ({} tokens) and {} of working memory, together {}; {} are "
-      "free, of which "
-      "{} may be used",
+      "free{}, of which {} may be used",
       model.name, human_bytes(need.weights), human_bytes(need.kv), count(tokens), human_bytes(need.working),
-      human_bytes(need.total()), human_bytes(room.free_bytes), human_bytes(budget(room)));
+      human_bytes(need.total()), human_bytes(room.free_bytes), on_gpu(room), human_bytes(budget(room)));
+  const std::string_view instead =
+      room.gpu.empty() ? "" : " Or compute on the processor: `inference.accelerator: cpu`.";
   if (most < kMinContext)
     return Error(ErrorCode::does_not_fit, std::move(message))
         .with_next(
             "Choose a smaller model (`slipway models --available`), or free memory; no useful context fits "
-            "beside the weights.");
+            "beside the weights." +
+            std::string(instead));
   const std::int64_t each =
       std::min<std::int64_t>(round_down(plan.cells(parallel) / std::max(1, parallel)), trained(model));
   std::string next = fmt::format("The largest that fits: maxModelLen {} with maxNumSeqs 1", count(most));
   if (parallel > 1 && each >= kMinContext)
     next += fmt::format(", or maxModelLen {} with maxNumSeqs {}", count(each), parallel);
-  return Error(ErrorCode::does_not_fit, std::move(message)).with_next(next + ".");
+  return Error(ErrorCode::does_not_fit, std::move(message)).with_next(fmt::format("{}.{}", next, instead));
 }
 
 base::Result<void> check_wish(const ModelShape& model, const FitWish& wish) {
@@ -170,6 +179,11 @@ int choose_parallel(const FitWish& wish, const Room& room, std::vector<std::stri
     reasons.push_back(fmt::format("{} sequences at once: maxNumSeqs", *wish.parallel));
     return *wish.parallel;
   }
+  if (!room.gpu.empty()) {
+    reasons.push_back(fmt::format(
+        "{} sequences at once: on a GPU one pass over the weights serves all of them", kMaxParallel));
+    return kMaxParallel;
+  }
   const int parallel = std::clamp(room.cores * kParallelPerCore, kMinParallel, kMaxParallel);
   reasons.push_back(fmt::format("{} sequences at once: {} for each of {} cores, between {} and {}", parallel,
                                 kParallelPerCore, room.cores, kMinParallel, kMaxParallel));
@@ -184,13 +198,13 @@ std::uint64_t kv_bytes(std::uint64_t f16_bytes_per_token, domain::KvType type, s
   return type == domain::KvType::f16 ? f16 : f16 / 2 / kQ8Elements * kQ8Bytes;
 }
 
-std::uint64_t working_bytes(const ModelShape& model, int parallel) {
+std::uint64_t working_bytes(const ModelShape& model, int parallel, bool on_gpu) {
   const std::uint64_t vocabulary = model.vocabulary ? model.vocabulary : kAssumedVocabulary;
   const std::uint64_t width = model.embedding_length ? model.embedding_length : 4'096;
   const std::uint64_t logits = model.kv_bytes_per_token == 0
                                    ? 0
                                    : (kMicroBatch + static_cast<std::uint64_t>(parallel)) * vocabulary * 4;
-  return kProcessBytes + logits + kMicroBatch * width * kActivations * 4;
+  return (on_gpu ? kGpuProcessBytes : kProcessBytes) + logits + kMicroBatch * width * kActivations * 4;
 }
 
 ModelShape shape_of(const domain::CatalogEntry& entry, const domain::ModelFile& file) {
@@ -216,7 +230,7 @@ base::Result<Fit> fit(const ModelShape& model, const Room& room, const FitWish& 
   out.parallel = choose_parallel(wish, room, out.reasons);
   const std::int64_t cells = plan.cells(out.parallel);
   out.context_tokens = choose_context(model, wish, cells, out.reasons);
-  const Layout layout = choose_layout(wish, out.parallel, out.context_tokens, cells);
+  const Layout layout = choose_layout(wish, room, out.parallel, out.context_tokens, cells);
   out.layout = layout.layout;
   out.reasons.push_back(layout.reason);
   // Without a wish the cells are cut to what fits; one whole context must fit in any case.
@@ -225,9 +239,9 @@ base::Result<Fit> fit(const ModelShape& model, const Room& room, const FitWish& 
   out.need = plan.need(out.parallel, tokens);
   if (!plan.fits(out.need)) return does_not_fit(model, room, plan, out.need, tokens, out.parallel);
   out.kv_tokens = static_cast<int>(tokens);
-  out.reasons.push_back(fmt::format("{} KV tokens in {}, with weights and working memory {} of {} free",
+  out.reasons.push_back(fmt::format("{} KV tokens in {}, with weights and working memory {} of {} free{}",
                                     count(tokens), human_bytes(out.need.kv), human_bytes(out.need.total()),
-                                    human_bytes(room.free_bytes)));
+                                    human_bytes(room.free_bytes), on_gpu(room)));
   return out;
 }
 

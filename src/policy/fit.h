@@ -11,6 +11,12 @@
 // times in unified. So: streams while they take at most kStreamsPercent of the memory, unless prefixes are
 // known to be shared.
 //
+// On a GPU the weights, the KV and the working memory lie in its memory and are weighed against what is free
+// there; kMaxParallel sequences are chosen whatever the processors, because one pass over the weights serves
+// all of them. The layout is unified: llama.cpp computes streams in one pass only while they are neighbours.
+// Measured on an H200 with a model of 8B: 32 of 32 streams answer 10 % faster than in unified KV; 8 of 32
+// take 1.6 times as long as 8 in unified KV.
+//
 // Pure. Units: bytes, tokens. Failure: does_not_fit with the numbers; parameter_refused for a wish beyond the
 // model.
 #pragma once
@@ -36,6 +42,8 @@ inline constexpr std::uint64_t kStreamsPercent = 50;  // of what weights leave: 
 inline constexpr int kTypicalRequest = 2'048;         // cells that one request usually holds
 inline constexpr std::uint64_t kFreeMarginPercent = 10;    // of free memory, left for everything else
 inline constexpr std::uint64_t kProcessBytes = 48u << 20;  // the worker itself: code, tokenizer, buffers
+// On a GPU: the driver's context, kernels, cuBLAS and its scratch. Seen: 0.65 GB with a model of 135M.
+inline constexpr std::uint64_t kGpuProcessBytes = 1u << 30;
 
 // The model, from its GGUF header (codec/gguf) or, before it is here, from the catalogue.
 struct ModelShape {
@@ -52,8 +60,9 @@ ModelShape shape_of(const domain::CatalogEntry& entry, const domain::ModelFile& 
 // What one replica may use.
 struct Room {
   std::uint64_t free_bytes =
-      0;          // memory that can be had without swapping, less what starting replicas will take
-  int cores = 1;  // of this replica
+      0;                 // memory that can be had without swapping, less what starting replicas will take
+  int cores = 1;         // of this replica
+  std::string gpu = {};  // whose memory that is; empty: the machine's own, and its processors compute
 };
 
 // What was asked for (modelParameters); unset = choose.
@@ -90,6 +99,6 @@ base::Result<Fit> fit(const ModelShape& model, const Room& room, const FitWish& 
 void apply(const Fit& fit, domain::LoadPlan& plan);
 
 std::uint64_t kv_bytes(std::uint64_t f16_bytes_per_token, domain::KvType type, std::int64_t tokens);
-std::uint64_t working_bytes(const ModelShape& model, int parallel);
+std::uint64_t working_bytes(const ModelShape& model, int parallel, bool on_gpu = false);
 
 }  // namespace slipway::policy

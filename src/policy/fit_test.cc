@@ -105,6 +105,21 @@ TEST(FitTest, ManyUnrelatedSequencesGetStreamsAndSharedPrefixesUnified) {
   EXPECT_EQ(fit(smollm2(), {.free_bytes = 2 * kGb, .cores = 2}, wish)->layout, KvLayout::unified);
 }
 
+TEST(FitTest, AGpuTakesManySequencesWhateverTheProcessorsAndItsMemoryIsWhatCounts) {
+  const auto f = fit(llama8b(), {.free_bytes = 80 * kGb, .cores = 2, .gpu = "CUDA0"}, {});
+  ASSERT_TRUE(f.has_value()) << f.error().to_string();
+  EXPECT_EQ(f->parallel, kMaxParallel);
+  EXPECT_EQ(f->context_tokens, kDefaultContext);
+  EXPECT_EQ(f->layout, KvLayout::unified);
+  EXPECT_EQ(f->kv_tokens, kMaxParallel * kTypicalRequest);
+  EXPECT_GE(f->need.working, kGpuProcessBytes);
+  EXPECT_THAT(f->reasons, Contains(HasSubstr("80.0 GB free on CUDA0")));
+  const auto bad = fit(llama8b(), {.free_bytes = 4 * kGb, .cores = 2, .gpu = "CUDA0"}, {});
+  ASSERT_FALSE(bad.has_value());
+  EXPECT_THAT(bad.error().message(), HasSubstr("are free on CUDA0"));
+  EXPECT_THAT(std::string(bad.error().next_step()), HasSubstr("accelerator: cpu"));
+}
+
 TEST(FitTest, HalfWidthKvNeedsAboutHalf) {
   EXPECT_EQ(kv_bytes(1'024, domain::KvType::f16, 10), 10'240u);
   EXPECT_EQ(kv_bytes(1'024, domain::KvType::q8_0, 10), 5'440u);

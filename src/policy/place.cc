@@ -110,4 +110,17 @@ std::vector<Placement> place(std::span<const Processor> processors, std::span<co
   return placed;
 }
 
+std::vector<GpuSeat> seat_on_gpus(std::span<const std::uint64_t> free_bytes, int count) {
+  SLIPWAY_CHECK(!free_bytes.empty() && count >= 0);
+  std::vector<std::uint64_t> seated(free_bytes.size(), 0);
+  std::vector<GpuSeat> seats(static_cast<std::size_t>(count));
+  for (GpuSeat& seat : seats) {
+    for (std::size_t i = 1; i < free_bytes.size(); ++i)
+      if (free_bytes[i] / (seated[i] + 1) > free_bytes[seat.gpu] / (seated[seat.gpu] + 1)) seat.gpu = i;
+    ++seated[seat.gpu];
+  }
+  for (GpuSeat& seat : seats) seat.bytes = free_bytes[seat.gpu] / seated[seat.gpu];
+  return seats;
+}
+
 }  // namespace slipway::policy

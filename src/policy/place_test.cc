@@ -82,5 +82,30 @@ TEST(Place, UnsharedSetsAreDisjointAndEveryReplicaComputes) {
   }
 }
 
+TEST(Place, ReplicasOnGpusGoWhereOneMoreLeavesTheMost) {
+  struct Row {
+    std::vector<std::uint64_t> free;
+    int count;
+    std::vector<std::size_t> gpus;
+    std::vector<std::uint64_t> bytes;
+  };
+  const Row rows[] = {{{80}, 1, {0}, {80}},
+                      {{80}, 2, {0, 0}, {40, 40}},
+                      {{24, 80}, 1, {1}, {80}},
+                      {{40, 80}, 3, {1, 0, 1}, {40, 40, 40}},
+                      {{80, 80}, 2, {0, 1}, {80, 80}}};
+  for (const Row& row : rows) {
+    const auto seats = seat_on_gpus(row.free, row.count);
+    std::vector<std::size_t> gpus;
+    std::vector<std::uint64_t> bytes;
+    for (const GpuSeat& s : seats) {
+      gpus.push_back(s.gpu);
+      bytes.push_back(s.bytes);
+    }
+    EXPECT_EQ(gpus, row.gpus);
+    EXPECT_EQ(bytes, row.bytes);
+  }
+}
+
 }  // namespace
 }  // namespace slipway::policy

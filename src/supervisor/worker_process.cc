@@ -93,6 +93,7 @@ base::Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(io::Loop& loop
   io::ProcessSpec spec;
   spec.program = launch.program;
   spec.arguments = codec::encode_worker_arguments(launch.arguments);
+  spec.environment = io::gpu_environment();
   spec.descriptors = {{listener.get(), 3}, {control.second.get(), 4}, {page_fd, 5}};
   spec.stderr_to = &output.second;
   SLIPWAY_TRY(impl->process, io::Process::spawn(spec));

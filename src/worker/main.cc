@@ -2,6 +2,7 @@
 //   slipway-worker --listen tcp:127.0.0.1:8081 --model FILE --model-id NAME
 //   slipway-worker --probe FILE
 //   slipway-worker --processor      the processor features that it cannot do without, one line
+//   slipway-worker --gpus           the GPUs that it can compute on, as JSON
 #include <iostream>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (arguments.size() == 2 && arguments[0] == "--probe") return slipway::worker::probe(arguments[1]);
+  if (arguments.size() == 1 && arguments[0] == "--gpus") return slipway::worker::list_gpus();
   auto decoded = slipway::codec::decode_worker_arguments(arguments);
   if (!decoded) {
     std::cerr << decoded.error().to_string() << "\n";

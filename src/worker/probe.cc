@@ -1,7 +1,10 @@
-// slipway-worker --probe FILE: a file that nobody trusts yet, looked at inside the sandbox.
+// slipway-worker --probe FILE: a file that nobody trusts yet, looked at inside the sandbox; --gpus.
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "codec/worker_protocol.h"
+#include "engine/devices.h"
+#include "engine/llama_log.h"
 #include "io/sandbox.h"
 #include "worker/replica.h"
 
@@ -35,6 +38,14 @@ int probe(const std::string& path) {
                                {{"f16", codec::kv_bytes_per_token(*file, domain::KvType::f16)},
                                 {"q8_0", codec::kv_bytes_per_token(*file, domain::KvType::q8_0)}}}};
   std::cout << out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  return 0;
+}
+
+int list_gpus() {
+  engine::capture_llama_log([](engine::LogLevel level, std::string_view line) {
+    if (level == engine::LogLevel::error) std::cerr << line << "\n";
+  });
+  std::cout << codec::encode_gpus(engine::gpus());
   return 0;
 }
 

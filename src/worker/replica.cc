@@ -15,7 +15,9 @@
 
 #include "codec/error_body.h"
 #include "engine/chat.h"
+#include "engine/devices.h"
 #include "engine/engine.h"
+#include "engine/llama_log.h"
 #include "engine/vocabulary.h"
 #include "io/proc.h"
 #include "io/sandbox.h"
@@ -46,9 +48,10 @@ Result<domain::CrashPage*> map_crash_page(int fd) {
   return crash_page;
 }
 
-Result<void> enter_sandbox(const std::string& model) {
+Result<void> enter_sandbox(const domain::LoadPlan& plan) {
   io::SandboxSpec spec;
-  spec.readable = {model,           "/sys/devices/system/cpu", "/sys/devices/system/node",
+  spec.allow_gpu = plan.device != "cpu";
+  spec.readable = {plan.path,       "/sys/devices/system/cpu", "/sys/devices/system/node",
                    "/proc/self",    "/proc/cpuinfo",           "/proc/meminfo",
                    "/etc/localtime"};
   SLIPWAY_TRY(const io::SandboxReport report, io::enter_sandbox(spec));
@@ -105,7 +108,9 @@ class Replica {
     SLIPWAY_TRY(domain::CrashPage * crash_page, map_crash_page(arguments_.crash_page_fd));
     io::on_signals(loop_, {SIGTERM, SIGINT}, [this](int) { on_terminate(); });
     control_.watch(loop_, [] { std::_Exit(0); });
-    SLIPWAY_RETURN_IF_ERROR(enter_sandbox(arguments_.plan.path));
+    engine::capture_llama_log(log_engine);
+    SLIPWAY_RETURN_IF_ERROR(engine::start_device(arguments_.plan.device));
+    SLIPWAY_RETURN_IF_ERROR(enter_sandbox(arguments_.plan));
     loop_.every(Beats::kPeriod, [this] { beat(); });
     loop_.start();
     SLIPWAY_TRY(const codec::GgufInfo file, check_model_file(arguments_.plan.path));

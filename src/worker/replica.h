@@ -1,9 +1,9 @@
 // The worker process: sockets, sandbox, model, service, and the way out.
 //
-// Order matters: descriptors first, then the sandbox, then the first byte of the model file; the server
-// listens from the start and answers 503 until the model is there. Threads: run() on the main thread, which
-// loads and then waits; one HTTP loop; the engine's own. The parent going away ends the process at once;
-// SIGTERM drains; a second one cuts.
+// Order matters: descriptors and the GPU's driver first, then the sandbox, then the first byte of the model
+// file; the server listens from the start and answers 503 until the model is there. Threads: run() on the
+// main thread, which loads and then waits; one HTTP loop; the engine's own. The parent going away ends the
+// process at once; SIGTERM drains; a second one cuts.
 #pragma once
 
 #include <string>
@@ -26,5 +26,9 @@ base::Result<codec::GgufInfo> check_model_file(const std::string& path);
 
 // `slipway-worker --probe FILE`: what the header says, as JSON on stdout.
 int probe(const std::string& path);
+
+// `slipway-worker --gpus`: those this build and this machine can compute on, as JSON on stdout
+// (codec/worker_protocol.h).
+int list_gpus();
 
 }  // namespace slipway::worker

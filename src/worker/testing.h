@@ -149,7 +149,11 @@ class FakeEngine : public engine::Engine {
 
   const engine::Vocabulary& vocabulary() const override { return vocabulary_; }
   domain::ReplicaFacts facts() const override {
-    return {.fingerprint = "0123456789abcdef0123", .context_tokens = 512, .kv_tokens = 1024, .parallel = 4};
+    return {.fingerprint = "0123456789abcdef0123",
+            .context_tokens = 512,
+            .kv_tokens = 1024,
+            .parallel = 4,
+            .device = "CPU"};
   }
   const domain::LoadPlan& plan() const override { return plan_; }
 

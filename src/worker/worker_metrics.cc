@@ -28,7 +28,8 @@ WorkerMetrics::WorkerMetrics(telemetry::Registry& registry, const domain::LoadPl
                              const domain::ReplicaFacts& facts)
     : registry_(registry), model_(plan.model_id) {
   const std::string file = std::filesystem::path(plan.path).filename().string();
-  registry_.gauge(Metric::model_info, {model_, file, "", codec::to_string(facts.layout)}).set(1);
+  registry_.gauge(Metric::model_info, {model_, file, "", codec::to_string(facts.layout), facts.device})
+      .set(1);
   registry_.gauge(Metric::model_load, {model_}).set(facts.load_seconds);
   registry_.gauge(Metric::build_info, {SLIPWAY_VERSION, "worker"}).set(1);
   for (const char* reason : {"stop", "length", "abort", "error"})

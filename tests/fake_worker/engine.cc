@@ -83,6 +83,7 @@ void Engine::load() {
                            .kv_tokens = plan_.kv_tokens,
                            .parallel = plan_.parallel,
                            .layout = plan_.layout,
+                           .device = plan_.device,
                            .resident_bytes = 1,
                            .load_seconds = 0.001 * switches_.load_ms}});
   if (switches_.crash_after_ms > 0)
