@@ -267,7 +267,7 @@ def test_a_token_that_is_none_changes_nothing(slipway):
 
 
 def test_why_reads_pods_and_events_and_says_what_it_may_not_see(slipway):
-    """On the API server alone: statuses are written by the test. The twelve causes on real pods: pods/test_why.py."""
+    """On the API server alone: statuses are written by the test. The twelve causes on real pods: pods/test_reasons_why.py."""
     slipway.run("up", "-f", slipway.folder / "env.tfvars")
     slipway.run("deploy", slipway.folder / "qwen.yaml", "--no-wait")
     first = slipway.json("why", "qwen")["causes"][0]
