@@ -14,6 +14,7 @@ using domain::ContainerFact, domain::EventFact, domain::ModelFacts, domain::Node
 
 constexpr double kStillSpeaks_s = 180;  // a loader that has said nothing for longer is not counted as moving
 constexpr double kFirstWords_s = 60;    // before its first word a program may be silent
+constexpr double kFirstProbe_s = 30;    // probes come every few seconds, and readiness is told a moment later
 constexpr std::size_t kLastLines = 8;
 constexpr int kKilled = 137;  // 128 + SIGKILL
 constexpr auto kImageReasons =
@@ -270,10 +271,15 @@ Finding still_starting(const ModelFacts& facts, const PodFact& pod, const Contai
 }
 
 Finding unready(const PodFact& pod, const ContainerFact& c) {
+  const EventFact* const failed = newest(pod, "Unhealthy");
+  if (failed == nullptr && c.running_s < kFirstProbe_s)
+    return {.trouble = Trouble::starting,
+            .sentence = "it was started, and its readiness probe has not answered yet",
+            .next = "`slipway status` shows when it is ready."};
   Finding out{.trouble = Trouble::not_ready,
               .sentence = "it was started, and its readiness probe fails",
               .next = fmt::format("`slipway logs {}` shows what it does.", pod.name)};
-  if (const EventFact* const event = newest(pod, "Unhealthy")) out.evidence.push_back(said(*event));
+  if (failed != nullptr) out.evidence.push_back(said(*failed));
   add_log(c.log, 4, out.evidence);
   return out;
 }

@@ -70,6 +70,12 @@ ContainerFact running(double seconds, double log_age_s, std::vector<std::string>
   c.log = std::move(log);
   return c;
 }
+// Its startup probe passed so long ago.
+ContainerFact unready_for(double seconds) {
+  ContainerFact c = running(seconds, 1, {});
+  c.started = true;
+  return c;
+}
 PodFact on_node(ContainerFact c) {
   return {.name = "qwen-a", .phase = "Running", .node = "n1", .age_s = 600, .containers = {std::move(c)}};
 }
@@ -233,8 +239,6 @@ std::vector<Case> stopped() {
   begun_anew.ended = true;
   begun_anew.exit_code = 1;
   begun_anew.restarts = 2;
-  ContainerFact unready = running(600, 1, {});
-  unready.started = true;
   return {
       {"no such image",
        facts(with_event(on_node(waits("ImagePullBackOff", "Back-off pulling image \"x\"")), "Failed",
@@ -304,8 +308,13 @@ std::vector<Case> stopped() {
       {"just started", facts(on_node(running(3, -1, {}))), Trouble::starting, "a moment ago",
        "slipway why qwen"},
       {"not ready",
-       facts(with_event(on_node(unready), "Unhealthy", "Readiness probe failed: HTTP probe failed with 503")),
+       facts(with_event(on_node(unready_for(600)), "Unhealthy",
+                        "Readiness probe failed: HTTP probe failed with 503")),
        Trouble::not_ready, "readiness probe fails", "slipway logs"},
+      {"started a moment ago", facts(on_node(unready_for(4))), Trouble::starting, "not answered yet",
+       "status"},
+      {"not ready, and nobody says why", facts(on_node(unready_for(300))), Trouble::not_ready,
+       "readiness probe fails", "slipway logs"},
       {"pulling",
        facts(
            with_event(on_node(waits("ContainerCreating")), "Pulling", "Pulling image \"vllm/vllm-openai\"")),
