@@ -63,12 +63,12 @@ class FrontDoor:
         self.real, self.folder = real, folder
         self.helm = real.program.with_name("helm")
 
-    def install(self, release, chart, values, namespace):
+    def install(self, release, chart, values, namespace, wait=("--wait", "--timeout", "5m")):
         file = self.folder / f"{release}.json"
         file.write_text(json.dumps(values))
         self.real.run(
             self.helm, "--kubeconfig", self.real.kubeconfig, "upgrade", "--install", release, ROOT / "platform/charts" / chart,
-            "-n", namespace, "-f", file, "--wait", "--timeout", "5m",
+            "-n", namespace, "-f", file, *wait,
         )
 
     def pods(self, namespace, selector):
@@ -220,6 +220,19 @@ def test_a_new_key_of_the_secret_is_taken_without_a_restart(door):
             assert time.monotonic() < deadline, "the key is still refused"
             time.sleep(1)
     assert door.pods(SPACE, "app.kubernetes.io/component=gateway") == before
+
+
+def test_the_controller_writes_down_why_a_model_is_not_ready(door):
+    values = values_of_model("absent", 1)
+    values["inference"]["modelServer"]["image"]["tag"] = "absent"
+    door.install("absent", "inference", values, MODELS, wait=())
+    deadline = time.monotonic() + 180
+    while not (said := door.real.get(MODELS, "events", "--field-selector", "reason=Why")["items"]):
+        assert time.monotonic() < deadline, "no Event says why"
+        time.sleep(2)
+    assert said[0]["involvedObject"]["name"].startswith("absent-")
+    assert "slipway-worker:absent cannot be pulled" in said[0]["message"]
+    assert said[0]["source"]["component"] == "slipway"
 
 
 def test_a_replica_is_found_when_it_is_ready_and_left_when_it_goes(door):
