@@ -130,10 +130,13 @@ TEST_F(RealApi, OneOfTwoLeadsUntilItLetsGoOrFallsSilent) {
     return Election(*Client::open(kubeconfig_), space_, "controller", name);
   };
   Election a = candidate("a"), b = candidate("b");
-  const base::WallTime wall = base::wall_now();
-  base::MonotonicTime now{};  // our own clock: nobody waits
+  const base::WallTime began = base::wall_now();
+  base::MonotonicTime now{};  // our own clocks: nobody waits
+  const auto wall = [&] {
+    return began + std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
+  };
   const auto step = [&](Election& one) {
-    const auto led = one.step(now, wall);
+    const auto led = one.step(now, wall());
     EXPECT_TRUE(led) << led.error().to_string();
     return led && *led;
   };
@@ -150,7 +153,7 @@ TEST_F(RealApi, OneOfTwoLeadsUntilItLetsGoOrFallsSilent) {
   EXPECT_TRUE(step(b));
   EXPECT_FALSE(step(a));
   EXPECT_FALSE(a.leads(now));
-  ASSERT_TRUE(b.release(now, wall));
+  ASSERT_TRUE(b.release(now, wall()));
   EXPECT_FALSE(b.leads(now));
   EXPECT_TRUE(step(a));
   const auto lease = api_->get("/apis/coordination.k8s.io/v1/namespaces/" + space_ + "/leases/controller");
