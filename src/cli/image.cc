@@ -28,11 +28,11 @@ struct Options {
 
 base::Result<fs::path> program_of(const Options& options) {
   std::error_code failed;
-  const fs::path self = fs::read_symlink("/proc/self/exe", failed);
+  fs::path self = fs::read_symlink("/proc/self/exe", failed);
   if (failed) return Error(ErrorCode::io_failed, "/proc/self/exe cannot be read: " + failed.message());
   if (!options.worker) return self;
   const char* const named = std::getenv("SLIPWAY_WORKER");
-  const fs::path worker =
+  fs::path worker =
       named != nullptr && *named != '\0' ? fs::path(named) : self.parent_path() / "slipway-worker";
   if (access(worker.c_str(), X_OK) != 0)
     return Error(ErrorCode::worker_missing, fmt::format("{} is not there", worker.string()));
