@@ -10,7 +10,7 @@
 
 namespace slipway::control {
 
-using base::Error, base::ErrorCode, base::Result;
+using base::Error, base::Result;
 using nlohmann::json;
 
 io::Task<Result<void>> Api::create_key(io::Exchange& exchange) {
