@@ -23,7 +23,7 @@ LocalTarget::~LocalTarget() {
   for (auto& [id, work] : works_) work.cancelled->store(true);
 }
 
-OperationPtr LocalTarget::deploy(Asked asked, bool keep_failed) {
+OperationPtr LocalTarget::deploy(const Asked& asked, bool keep_failed) {
   auto failed = [](Error error) {
     auto operation = std::make_shared<Operation>("deploy");
     operation->fail(std::move(error));

@@ -71,7 +71,7 @@ class LocalTarget {
   // Joins an operation under way for the same values. Never null; may be over already.
   // `keep_failed`: when it fails, the deployment stays and shows its failure (`up`), instead of being taken
   // back.
-  OperationPtr deploy(Asked asked, bool keep_failed = false);
+  OperationPtr deploy(const Asked& asked, bool keep_failed = false);
   // Decides everything, changes nothing.
   OperationPtr rehearse(const Asked& asked);
   OperationPtr undeploy(const std::string& model_id, base::Duration drain);

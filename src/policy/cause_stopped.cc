@@ -279,7 +279,8 @@ Finding unready(const PodFact& pod, const ContainerFact& c) {
   Finding out{.trouble = Trouble::not_ready,
               .sentence = "it was started, and its readiness probe fails",
               .next = fmt::format("`slipway logs {}` shows what it does.", pod.name)};
-  if (failed != nullptr) out.evidence.push_back(said(*failed));
+  out.evidence.push_back(
+      failed != nullptr ? said(*failed) : fmt::format("container {}: runs for {}", c.name, age(c.running_s)));
   add_log(c.log, 4, out.evidence);
   return out;
 }
