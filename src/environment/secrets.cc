@@ -15,7 +15,7 @@ namespace slipway::environment {
 namespace {
 
 using base::Error, base::ErrorCode, base::Result;
-using codec::field, codec::list, codec::number, codec::text;
+using codec::field, codec::list, codec::text;
 namespace fs = std::filesystem;
 
 constexpr std::size_t kLongest = 1024;
