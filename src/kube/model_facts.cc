@@ -12,8 +12,8 @@
 namespace slipway::kube {
 namespace {
 
-using base::Error, base::ErrorCode, base::Result;
-using codec::field, codec::list, codec::text;
+using base::ErrorCode, base::Result;
+using codec::field, codec::text;
 using domain::ContainerFact, domain::ModelFacts, domain::PodFact;
 
 constexpr const char* kOurs = "app.kubernetes.io/part-of=slipway";

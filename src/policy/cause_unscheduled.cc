@@ -111,13 +111,13 @@ void add_resources(const ModelFacts& facts, const PodFact& pod, const std::set<s
 
 Finding no_label(const ModelFacts& facts, const PodFact& pod) {
   std::string lacking, all, keys;
-  for (const auto& [key, value] : pod.selector) {
-    const std::string pair = key + "=" + value;
+  for (const auto& label : pod.selector) {
+    const std::string pair = label.first + "=" + label.second;
     all += (all.empty() ? "" : ", ") + pair;
-    keys += (keys.empty() ? "" : ",") + key;
-    const bool known = std::ranges::any_of(facts.nodes, [&](const NodeFact& node) {
-      const auto found = node.labels.find(key);
-      return found != node.labels.end() && found->second == value;
+    keys += (keys.empty() ? "" : ",") + label.first;
+    const bool known = std::ranges::any_of(facts.nodes, [&label](const NodeFact& node) {
+      const auto found = node.labels.find(label.first);
+      return found != node.labels.end() && found->second == label.second;
     });
     if (!known) lacking += (lacking.empty() ? "" : ", ") + pair;
   }
