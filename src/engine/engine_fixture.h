@@ -183,11 +183,11 @@ class EngineTest : public ::testing::Test {
 
   // The same greedy answer, up to a tie. The CPU's attention sums in 16 bits for few rows and in 32 bits for
   // many, so the same tokens computed in batches of other shapes differ by up to about 0.2 in a logit; two
-  // answers may part where the two best tokens were that close, and only there. A GPU has other kernels for
+  // tokens may change places where they were twice that apart, and only there. A GPU has other kernels for
   // few rows than for many, in 8 and 16 bits: there answers parted at up to 0.54. A mixed-up sequence or
   // position parts them anywhere.
   void expect_same(const Collector& want, const Collector& got, const std::string& what) const {
-    const float tie = engine_->facts().device == "CPU" ? 0.3f : 0.8f;
+    const float tie = engine_->facts().device == "CPU" ? 0.45f : 0.8f;
     const std::size_t n = std::min(want.tokens().size(), got.tokens().size());
     for (std::size_t i = 0; i < n; ++i) {
       if (want.tokens()[i] == got.tokens()[i]) continue;
