@@ -140,17 +140,18 @@ class Controller {
 
   void run() {
     bool led = false;
-    base::MonotonicTime looked = base::MonotonicTime::min();
+    base::MonotonicTime next_look{};
     while (!stopping_) {
       const base::MonotonicTime now = base::monotonic_now();
       tell(election_.step(now, base::wall_now()), "the Lease cannot be renewed");
       const bool leads = election_.leads(base::monotonic_now());
       if (leads != led)
         telemetry::log(Level::info, "election",
-                       leads ? "this controller leads" : "another controller leads: " + election_.holder());
+                       leads ? "this controller leads"
+                             : "this controller leads no more; last holder: " + election_.holder());
       led = leads;
-      if (leads && now - looked >= kLookEvery) {
-        looked = now;
+      if (leads && now >= next_look) {
+        next_look = now + kLookEvery;
         for (Reporter& reporter : reporters_) tell(reporter.look(), "models cannot be looked at");
       }
       pause(kube::Election::kRetry);
