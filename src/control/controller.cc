@@ -109,7 +109,7 @@ class Reporter {
           {{"apiVersion", "v1"}, {"kind", "Pod"}, {"namespace", name_space_}, {"name", pod}, {"uid", uid}}},
          {"type", "Warning"},
          {"reason", "Why"},
-         {"message", finding.next.empty() ? finding.sentence : finding.sentence + " " + finding.next},
+         {"message", finding.next.empty() ? finding.sentence : finding.sentence + ". " + finding.next},
          {"source", {{"component", "slipway"}}},
          {"firstTimestamp", seconds},
          {"lastTimestamp", seconds},
