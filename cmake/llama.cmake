@@ -17,8 +17,8 @@ target_include_directories(slipway_llama SYSTEM INTERFACE
   ${llama_source}/include ${llama_source}/common ${llama_source}/ggml/include ${llama_source}/vendor)
 target_link_libraries(slipway_llama INTERFACE
   -Wl,--start-group ${llama_libraries} -Wl,--end-group Threads::Threads ${CMAKE_DL_LIBS})
-# The CUDA libraries that llama.cpp found: Debian 12's find_package(CUDAToolkit) fails on CUDA 13. The driver by name, because
-# the file to link with is a stub that must not be found at run time.
+# The CUDA libraries that llama.cpp found: Debian 12's find_package(CUDAToolkit) fails on CUDA 13. The driver by name: the
+# toolkit's copy of it is for linking only, and at run time the machine's own must be found.
 if(llama_libraries MATCHES "libggml-cuda")
   load_cache(${llama_build} READ_WITH_PREFIX llama_
              CUDA_cudart_static_LIBRARY CUDA_cublas_LIBRARY CUDA_cublasLt_LIBRARY CUDA_cuda_driver_LIBRARY)
