@@ -141,6 +141,10 @@ constexpr SchemaRow kSchema[] = {
     {"inference.rayOptions.head", open, "", false, "resources of Ray's head"},
     {"inference.rayOptions.autoscaling.actorAutoscaling.targetOngoingRequests", integer, "", false,
      "requests that a Serve replica should have at once"},
+    {"inference.rayOptions.autoscaling.actorAutoscaling.upscaleDelaySeconds", integer, "", false,
+     "seconds of load before a Serve replica is added"},
+    {"inference.rayOptions.autoscaling.actorAutoscaling.downscaleDelaySeconds", integer, "", false,
+     "seconds of idleness before a Serve replica is taken away"},
     {"inference.modelServer.image.digest", text, "", false, "the image's digest, instead of a tag"},
 
     {"s3ModelCopy.model", text, "", false, "copy this model to a bucket instead of serving one"},

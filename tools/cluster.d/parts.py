@@ -152,7 +152,7 @@ def kubelet():
         node_ip=layout.NODE_ADDRESS,
         root_dir="/var/lib/kubelet",  # lies on a folder of ours; drivers and plugins expect this path
         # The pool is what our add-ons select for what is not a model.
-        node_labels="topology.kubernetes.io/zone=local-a,topology.kubernetes.io/region=local,slipway.dev/pool=general-purpose,slipway.dev/accelerator=none",
+        node_labels="topology.kubernetes.io/zone=local-a,topology.kubernetes.io/region=local,slipway.dev/pool=general-purpose",
     )
 
 

@@ -101,7 +101,6 @@ class FrontDoor:
 @pytest.fixture(scope="module")
 def door(real, tmp_path_factory):
     slipway_images.load(real)
-    real.kubectl("label", "node", "--all", "--overwrite", "slipway.dev/accelerator=none")
     for namespace in (SPACE, MODELS):
         real.kubectl("create", "namespace", namespace)
         real.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")

@@ -48,6 +48,12 @@ applications:
           min_replicas: {{ $actors.minActors }}
           max_replicas: {{ $actors.maxActors }}
           target_ongoing_requests: {{ $actors.targetOngoingRequests | default 8 }}
+          {{- if hasKey $actors "upscaleDelaySeconds" }}
+          upscale_delay_s: {{ $actors.upscaleDelaySeconds }}
+          {{- end }}
+          {{- if hasKey $actors "downscaleDelaySeconds" }}
+          downscale_delay_s: {{ $actors.downscaleDelaySeconds }}
+          {{- end }}
         {{- else }}
         num_replicas: {{ include "inference.rayReplicas" . }}
         {{- end }}
