@@ -15,34 +15,13 @@ import urllib.request
 import pytest
 import slipway_images
 from conftest import ROOT, STATE
+from lab import worker_values
 from load import Load
 
 KEY = f"sk-test-{secrets.token_hex(16)}"
 MARK = secrets.token_hex(3)
 SPACE, MODELS = f"slipway-{MARK}", f"models-{MARK}"
 REAL, MODEL = "smollm2", "tiny"  # one whose text means something, one for loads
-
-
-def values_of_model(name, replicas, file=slipway_images.TINY):
-    repository, tag = slipway_images.WORKER_IMAGE.rsplit(":", 1)
-    return {
-        "model": f"file:{file}",
-        "modelParameters": {"maxModelLen": 1024, "maxNumSeqs": 32},
-        "inference": {
-            "serviceName": name,
-            "framework": "llama-cpp",
-            "accelerator": "cpu",
-            "modelServer": {
-                "image": {"repository": repository, "tag": tag},
-                "deployment": {
-                    "replicas": replicas,
-                    "resources": {"cpu": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "500m", "memory": "1Gi"}}},
-                },
-            },
-        },
-        "llamaCpp": {"command": "/usr/bin/slipway-worker"},
-        "drain": {"endpointSeconds": 3, "seconds": 60, "marginSeconds": 5},
-    }
 
 
 def values_of_slipway():
@@ -106,8 +85,8 @@ def door(real, tmp_path_factory):
         real.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     door = FrontDoor(real, tmp_path_factory.mktemp("front-door"))
     try:
-        door.install(REAL, "inference", values_of_model(REAL, 1, slipway_images.REAL), MODELS)
-        door.install(MODEL, "inference", values_of_model(MODEL, 2), MODELS)
+        door.install(REAL, "inference", worker_values(REAL, slipway_images.REAL), MODELS)
+        door.install(MODEL, "inference", worker_values(MODEL, slipway_images.TINY, 2), MODELS)
         door.install("slipway", "slipway", values_of_slipway(), SPACE)
         yield door
     finally:
@@ -222,7 +201,7 @@ def test_a_new_key_of_the_secret_is_taken_without_a_restart(door):
 
 
 def test_the_controller_writes_down_why_a_model_is_not_ready(door):
-    values = values_of_model("absent", 1)
+    values = worker_values("absent", slipway_images.TINY)
     values["inference"]["modelServer"]["image"]["tag"] = "absent"
     door.install("absent", "inference", values, MODELS, wait=())
     deadline = time.monotonic() + 180
@@ -237,7 +216,7 @@ def test_the_controller_writes_down_why_a_model_is_not_ready(door):
 def test_a_replica_is_found_when_it_is_ready_and_left_when_it_goes(door):
     """How long each takes is printed: between what the API server says and what the gateways say."""
     name = "second"
-    door.install(name, "inference", values_of_model(name, 1), MODELS)
+    door.install(name, "inference", worker_values(name, slipway_images.TINY), MODELS)
     seen = time.monotonic()
     while not all(door.models().get(name, {}).get("ready") for _ in range(6)):
         assert time.monotonic() - seen < 60
