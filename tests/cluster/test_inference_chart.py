@@ -263,7 +263,7 @@ def test_triton_gets_its_parameters_in_snake_case_with_their_types(values):
     assert model["max_model_len"] == 8192 and model["gpu_memory_utilization"] == 0.8
     assert model["enforce_eager"] is False and model["max_num_seqs"] == 1000000
     items = deployment(values(of("triton-vllm")))["spec"]["volumes"][-1]["configMap"]["items"]
-    assert {entry["path"] for entry in items} == {"x/config.pbtxt", "x/1/model.json"}
+    assert {entry["path"] for entry in items} == {"config.pbtxt", "1/model.json"}
 
 
 def test_the_worker_holds_no_token_and_its_file_is_fetched_before(values):

@@ -202,6 +202,8 @@ def must_be_up():
 
 
 def install_operators(arguments):
+    for name in arguments.names:
+        operators.parts_of(name)  # minutes, and nobody has to wait for them
     with alone():
         must_be_up()
         for name in arguments.names:

@@ -77,14 +77,19 @@ def build(*arguments):
     return pathlib.Path(done.stdout.strip().partition("=")[2])
 
 
+def parts_of(name):
+    """An operator's program and the files of its module; built when they are not there yet."""
+    operator = OPERATORS[name]
+    return build("program", name, operator.package, operator.version), build("module", name, operator.module, operator.version)
+
+
 def install(name, kubectl, instance_types=None):
-    """Builds, loads and installs one operator, and waits until its pods are ready."""
+    """Loads and installs one operator, and waits until its pods are ready."""
     if instance_types:  # lies where the pod's host volume looks
         INSTANCE_TYPES.mkdir(exist_ok=True)
         (INSTANCE_TYPES / "types.json").write_bytes(instance_types.read_bytes())
     operator, began = OPERATORS[name], time.monotonic()
-    program = build("program", name, operator.package, operator.version)
-    module = build("module", name, operator.module, operator.version)
+    program, module = parts_of(name)
     if images.full_name(operator.image) not in images.loaded():
         images.load(operator.image, images.pack(operator.image, program, [operator.program_at], "65532", at=operator.program_at))
     INSTALL[name](operator, module, kubectl)

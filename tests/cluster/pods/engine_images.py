@@ -21,7 +21,7 @@ IMAGE, CLAIM, VOLUME = "slipway.dev/engines:test", "engines", "slipway-engines"
 MOUNT = "/var/cache/slipway"  # of charts/inference
 TEXT_MODEL, PICTURE_MODEL = f"{MOUNT}/models/SmolLM2-135M-Instruct", f"{MOUNT}/models/tiny-pictures"
 # wget: KubeRay's probes; util-linux: vLLM asks lscpu; the libraries: torch.
-PACKAGES = ["python3", "ca-certificates", "libgomp1", "libnuma1", "wget", "procps", "util-linux"]
+PACKAGES = ["python3", "libpython3.11", "ca-certificates", "libstdc++6", "libgomp1", "libnuma1", "wget", "procps", "util-linux"]
 PROGRAM = """#!/usr/bin/python3
 import sys
 from {module} import main

@@ -9,6 +9,7 @@ One picture is computed at a time; the others wait. /health is 200 once the pipe
 
 import argparse
 import base64
+import contextlib
 import http.server
 import importlib
 import io
@@ -178,8 +179,9 @@ def handler(painter, name, model):
             self.send_response(status)
             self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # who asked may have left
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, form, *values):
             if self.path not in ("/health", "/live", "/metrics"):

@@ -33,7 +33,7 @@ model.json: {{ include "inference.tritonModel" . | quote }}
   configMap:
     name: {{ include "inference.name" . }}-config
     items:
-      - {key: config.pbtxt, path: {{ include "inference.name" . }}/config.pbtxt}
-      - {key: model.json, path: {{ include "inference.name" . }}/1/model.json}
+      - {key: config.pbtxt, path: config.pbtxt}
+      - {key: model.json, path: 1/model.json}
 {{- end -}}
 {{- end -}}

@@ -27,7 +27,8 @@
     {{- include "inference.securityContext" (dict "root" .) | nindent 4 }}
   volumeMounts:
     {{- include "inference.volumeMounts" . | nindent 4 }}
-    - {name: models, mountPath: /models, readOnly: true}
+    # Below the repository: a volume of a ConfigMap has folders of its own, and Triton takes each folder of a repository for a model.
+    - {name: models, mountPath: /models/{{ include "inference.name" . }}, readOnly: true}
 {{- end -}}
 
 {{- define "inference.tritonConfig" -}}
