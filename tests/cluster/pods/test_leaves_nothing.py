@@ -48,7 +48,7 @@ def differences(before, after):
     return {
         "left behind": sorted(set(after) - set(before)),
         "taken away": sorted(set(before) - set(after)),
-        "changed": sorted(name for name in set(before) & set(after) if before[name] != after[name]),
+        "changed": [f"{name}: {before[name]} -> {after[name]}" for name in sorted(set(before) & set(after)) if before[name] != after[name]],
     }
 
 
@@ -56,16 +56,18 @@ def test_down_takes_away_what_was_made_and_nothing_else(real, theirs, tmp_path):
     slipway_images.load(real)
     lab = Lab(real, tmp_path, "leaves-nothing", SPACE)
     before = listing(real)
-    lab.up()
-    lab.slipway("secret", "set", "hf-token", "--file", "-", stdin="hf_not_a_real_token\n")
-    lab.deploy(worker_values("first", slipway_images.TINY, replicas=2))
-    absent = worker_values("never-ready", slipway_images.TINY)
-    absent["inference"]["modelServer"]["image"]["tag"] = "absent"
-    lab.deploy(absent, "--no-wait")
-    between = differences(before, listing(real))
-    print(f"{len(before)} objects before; up and deploy made {len(between['left behind'])}:", *between["left behind"], sep="\n  ")
-    assert len(between["left behind"]) > 20 and not between["taken away"] and not between["changed"], between
-    print(lab.down().stdout)
+    try:
+        lab.up()
+        lab.slipway("secret", "set", "hf-token", "--file", "-", stdin="hf_not_a_real_token\n")
+        lab.deploy(worker_values("first", slipway_images.TINY, replicas=2))
+        absent = worker_values("never-ready", slipway_images.TINY)
+        absent["inference"]["modelServer"]["image"]["tag"] = "absent"
+        lab.deploy(absent, "--no-wait")
+        made = differences(before, listing(real))["left behind"]
+        print(f"{len(before)} objects before; up and deploy made {len(made)}:", *made, sep="\n  ")
+        assert len(made) > 20
+    finally:
+        print(lab.down().stdout)
     nothing = {"left behind": [], "taken away": [], "changed": []}
     deadline = time.monotonic() + 180
     while (found := differences(before, listing(real))) != nothing and time.monotonic() < deadline:

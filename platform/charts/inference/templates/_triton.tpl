@@ -11,9 +11,7 @@
     - --metrics-port=8002
     - --exit-timeout-secs={{ .Values.drain.seconds }}
   env:
-    {{- /* the Python inside of Triton takes its encoding from the locale, and without one it is ASCII */ -}}
-    {{- $more := merge (dict "LC_ALL" "C.UTF-8") (include "inference.vllmEnv" . | fromYaml) }}
-    {{- include "inference.env" (dict "root" . "more" $more) | trim | nindent 4 }}
+    {{- include "inference.env" (dict "root" . "more" (include "inference.vllmEnv" . | fromYaml)) | trim | nindent 4 }}
   {{- with include "inference.envFrom" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}

@@ -6,6 +6,7 @@ Triton gives it the model repository's 1/model.json: the engine arguments. Input
 
 import asyncio
 import json
+import locale
 import pathlib
 import threading
 
@@ -36,6 +37,7 @@ class TritonPythonModel:
         return config
 
     def initialize(self, args):
+        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")  # the stub leaves it at ASCII, and torch reads files of its own in it
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
