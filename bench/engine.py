@@ -113,6 +113,8 @@ class Bench:
         self.servers = []
         self.bars = []
         self.serial = 0
+        asked = subprocess.run([os.path.join(args.build, "bin/slipway-worker"), "--gpus"], capture_output=True, check=True)
+        self.on_gpu = b'"name"' in asked.stdout
 
     async def start_ours(self, parallel, layout, context):
         # Unified sequences share one pool; a burst needs its prefix once.
@@ -159,6 +161,10 @@ class Bench:
         await asyncio.gather(*(client(n) for n in range(clients)))
         return clients * requests * ANSWER_TOKENS / (time.monotonic() - begin), firsts
 
+    def our_layout(self, clients):
+        """As policy/fit.h chooses, unless it is given."""
+        return self.args.layout or ("unified" if clients == 1 or self.on_gpu else "streams")
+
     async def better_layout(self, start, clients):
         best, best_rate = None, 0
         for layout in ("unified", "streams"):
@@ -171,7 +177,7 @@ class Bench:
 
     async def rates(self, clients):
         peer_layout = await self.better_layout(self.start_peer, clients) if clients > 1 else "streams"
-        our_layout = self.args.layout or ("streams" if clients > 1 else "unified")  # as policy/fit.h chooses
+        our_layout = self.our_layout(clients)
         ours = await self.start_ours(clients, our_layout, RATE_CONTEXT)
         peer = await self.start_peer(clients, peer_layout, RATE_CONTEXT)
         results = {ours: [], peer: []}
@@ -193,7 +199,7 @@ class Bench:
         peer_layout = max(tried, key=tried.get)
         print(f"llama-server with {most} clients: " + ", ".join(f"{name} {rate:.1f} tok/s" for name, rate in tried.items()))
         self.stop(peers["unified" if peer_layout == "streams" else "streams"])
-        our_layout = self.args.layout or "streams"
+        our_layout = self.our_layout(most)
         ours, peer = await self.start_ours(most, our_layout, RATE_CONTEXT), peers[peer_layout]
         rates = {(server, n): [] for server in (ours, peer) for n in levels}
         ttft = {key: [] for key in rates}
@@ -203,7 +209,7 @@ class Bench:
                 break
             for n in levels:
                 for server in (ours, peer) if i % 2 == 0 else (peer, ours):
-                    rate, firsts = await self.rate(server, n, REQUESTS if i else 1, f"round-{i}")
+                    rate, firsts = await self.rate(server, n, REQUESTS if i else 1, f"round-{i}-{n}")
                     print(f"round {i}: {n} clients, {server.name}: {rate:.1f} tok/s, first token {quantile(firsts, .5):.3f} s",
                           file=sys.stderr)
                     if i > 0:
