@@ -87,8 +87,19 @@ class Reader {
   const Source& source_;
 };
 
+// A value of any shape on one line, as YAML's flow style.
+std::string inline_text(const YamlNode& node) {
+  std::vector<std::string> parts;
+  for (const YamlNode& item : node.items) parts.push_back(inline_text(item));
+  for (const YamlNode::Entry& entry : node.entries)
+    parts.push_back(fmt::format("{}: {}", entry.key, inline_text(entry.value)));
+  if (node.kind == YamlNode::Kind::list) return fmt::format("[{}]", fmt::join(parts, ", "));
+  if (node.kind == YamlNode::Kind::map) return fmt::format("{{{}}}", fmt::join(parts, ", "));
+  return node.text;
+}
+
 domain::Parameter parameter(const YamlNode& node) {
-  domain::Parameter out{.value = node.text, .line = node.place.line, .column = node.place.column};
+  domain::Parameter out{.value = inline_text(node), .line = node.place.line, .column = node.place.column};
   if (const auto b = yaml_bool(node))
     out.value = *b;
   else if (const auto i = yaml_integer(node))
@@ -106,12 +117,7 @@ Result<std::map<std::string, domain::Parameter>> Reader::free_map(std::string_vi
     return error_at(ErrorCode::wrong_type, source_, n->place,
                     fmt::format("'{}' must be a map, not {}", path, yaml_words(*n)));
   for (const YamlNode::Entry& entry : n->entries) {
-    if (entry.value.is_null()) continue;
-    if (entry.value.kind != YamlNode::Kind::scalar)
-      return error_at(
-          ErrorCode::wrong_type, source_, entry.value.place,
-          fmt::format("'{}.{}' must be a single value, not {}", path, entry.key, yaml_words(entry.value)));
-    out.emplace(entry.key, parameter(entry.value));
+    if (!entry.value.is_null()) out.emplace(entry.key, parameter(entry.value));
   }
   return out;
 }

@@ -299,13 +299,12 @@ Result<LocalParameters> local_parameters(const ModelSpec& spec, const Source& so
 }
 
 Result<std::vector<std::string>> check_local(const ModelSpec& spec, int gpus) {
-  const std::string elsewhere =
-      "Deploy it to a cluster: `target = \"kubernetes\"` or \"eks\" (not in this version yet).";
+  const std::string elsewhere = "Deploy it to a cluster: `target = \"kubernetes\"` or \"eks\".";
   if (const std::string_view obstacle = framework_obstacle(spec.framework); !obstacle.empty())
     return cannot_run(spec, fmt::format("its framework is {}: {}", to_string(spec.framework), obstacle),
                       spec.framework == Framework::ray_vllm || spec.framework == Framework::triton_vllm
                           ? "Write `framework: vllm` to serve the same model here, or deploy it to a "
-                            "cluster: `target = \"kubernetes\"` (not in this version yet)."
+                            "cluster: `target = \"kubernetes\"`."
                           : elsewhere);
   const int wanted = spec.accelerators_per_replica;
   if (spec.accelerator == Accelerator::neuron)

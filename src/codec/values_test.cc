@@ -111,7 +111,6 @@ TEST(Values, MistakesAreNamedWithTheirPlace) {
        "must be one of gpu, neuron, graviton, cpu"},
       {"model: x\ninference:\n  serviceName: Not_A_Label\n", ErrorCode::bad_value, "a-z, 0-9"},
       {"model: x\nmodelParameters: [1]\n", ErrorCode::wrong_type, "'modelParameters' must be a map"},
-      {"model: x\nmodelParameters: {a: {b: 1}}\n", ErrorCode::wrong_type, "must be a single value"},
       {"inference:\n  serviceName: a\n", ErrorCode::missing_key, "'model' is missing"},
       {"", ErrorCode::missing_key, "'model' is missing"},
       {"model: 'x\n", ErrorCode::syntax, "YAML"},
@@ -122,6 +121,21 @@ TEST(Values, MistakesAreNamedWithTheirPlace) {
     EXPECT_EQ(spec.error().code(), row.code) << spec.error().to_string();
     EXPECT_THAT(spec.error().message(), HasSubstr(row.words));
   }
+}
+
+TEST(Values, AParameterMayBeAListOrAMapWhichAClusterUnderstands) {
+  const auto spec = read(
+      "model: x\nmodelParameters:\n  kvEventsConfig: {publisher: zmq, topics: [a, 2]}\ninference: "
+      "{modelServer: "
+      "{env: {TOKEN: {valueFrom: {secretKeyRef: {name: s, key: k}}}}}}\n");
+  ASSERT_TRUE(spec) << spec.error().to_string();
+  EXPECT_EQ(std::get<std::string>(spec->parameters.at("kvEventsConfig").value),
+            "{publisher: zmq, topics: [a, 2]}");
+  EXPECT_EQ(std::get<std::string>(spec->environment.at("TOKEN").value),
+            "{valueFrom: {secretKeyRef: {name: s, key: k}}}");
+  const auto local = local_parameters(*spec);
+  ASSERT_TRUE(local);
+  EXPECT_THAT(local->warnings, testing::ElementsAre(HasSubstr("kvEventsConfig is ignored")));
 }
 
 TEST(Values, TheCaretStandsUnderTheKey) {
