@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 import slipway_images
@@ -54,7 +55,11 @@ class Lab:
             data=json.dumps(body).encode() if body else None,
             headers={"authorization": f"Bearer {self.key}", "content-type": "application/json"},
         )
-        return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=timeout)
+        try:
+            return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=timeout)
+        except urllib.error.HTTPError as refused:
+            refused.msg = f"{refused.msg}: {refused.read(2000).decode(errors='replace')}"
+            raise
 
     def ask(self, path, body=None, **more):
         with self.open(path, body, **more) as answer:
