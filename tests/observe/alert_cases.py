@@ -5,13 +5,14 @@ A case file names its rules and lists, for each alert, when it fires and when it
     - alert: KVCacheSaturated
       fires:   [{series: {SERIES: VALUES}, at: 10m, labels: {...}, says: "the description"}]
       silent:  [{why: "nobody waits", series: {...}, at: 10m}]
-    - record: slipway:x:rate5m
-      gives: [{series: {...}, at: 10m, samples: {'slipway:x:rate5m{model="m"}': 1}}]
+    - records: [slipway:x:rate5m, slipway:x:rate1h]
+      gives: [{series: {...}, at: 2h, samples: {'slipway:x:rate5m{model="m"}': 1, 'slipway:x:rate1h{model="m"}': 1}}]
 
 `interval` (1m) is the step of the values and of the evaluation. Severity, summary, links are the rule's own, with the labels
 filled in: a case need not repeat them, and promtool compares them all.
 """
 import dataclasses
+import functools
 import pathlib
 import re
 
@@ -24,15 +25,16 @@ ALERTS = HERE.parents[1] / "platform/alerts"
 @dataclasses.dataclass
 class Case:
     file: str
-    rule: str
+    rules: list      # one alert, or the recording rules that the samples are of
     kind: str        # fires, silent, gives
     number: int
     body: dict
 
     def __str__(self):
-        return f"{self.rule}-{self.kind}-{self.number}"
+        return f"{self.rules[0]}-{self.kind}-{self.number}"
 
 
+@functools.cache
 def groups(path):
     return yaml.safe_load(path.read_text())["groups"]
 
@@ -47,9 +49,9 @@ def cases():
     for path in sorted((HERE / "alerts").glob("*.yaml")):
         content = yaml.safe_load(path.read_text())
         for entry in content["cases"]:
-            name = entry.get("alert") or entry["record"]
+            names = [entry["alert"]] if "alert" in entry else entry["records"]
             for kind in ("fires", "silent", "gives"):
-                out += [Case(content["rules"], name, kind, i + 1, body) for i, body in enumerate(entry.get(kind, []))]
+                out += [Case(content["rules"], names, kind, i + 1, body) for i, body in enumerate(entry.get(kind, []))]
     return out
 
 
@@ -65,29 +67,48 @@ def expected_alert(rule, body):
     return {"exp_labels": {**labels, **own}, "exp_annotations": annotations}
 
 
-def step(case):
-    return case.body.get("interval", "1m")
+def name_of(rule):
+    return rule.get("alert") or rule["record"]
+
+
+def run_key(case):
+    """Cases of one key share a run of promtool: their file, their step, the recording rules that they need."""
+    own = {name_of(r): r for g in groups(ALERTS / case.file) for r in g["rules"]}
+    needed, todo = set(), list(case.rules)
+    while todo:
+        rule = own[todo.pop()]
+        if "record" in rule:
+            needed.add(rule["record"])
+        todo += [n for n in set(re.findall(r"slipway:[\w:]+", rule["expr"])) & set(own) if n not in needed]
+    return case.file, case.body.get("interval", "1m"), tuple(sorted(needed))
 
 
 def promtool_test(case):
     test = {
         "name": str(case),
-        "interval": step(case),
+        "interval": case.body.get("interval", "1m"),
         "input_series": [{"series": series, "values": values} for series, values in case.body.get("series", {}).items()],
     }
     if case.kind == "gives":
-        name = next(iter(case.body["samples"])).partition("{")[0]
-        samples = [{"labels": labels, "value": value} for labels, value in case.body["samples"].items()]
-        test["promql_expr_test"] = [{"expr": name, "eval_time": case.body["at"], "exp_samples": samples}]
+        by_name = {}
+        for labels, value in case.body["samples"].items():
+            by_name.setdefault(labels.partition("{")[0], []).append({"labels": labels, "value": value})
+        test["promql_expr_test"] = [{"expr": n, "eval_time": case.body["at"], "exp_samples": s} for n, s in by_name.items()]
     else:
-        rule = next(r for g in groups(ALERTS / case.file) for r in g["rules"] if r.get("alert") == case.rule)
+        rule = next(r for g in groups(ALERTS / case.file) for r in g["rules"] if r.get("alert") == case.rules[0])
         alerts = [expected_alert(rule, case.body)] if case.kind == "fires" else []
-        test["alert_rule_test"] = [{"eval_time": case.body["at"], "alertname": case.rule, "exp_alerts": alerts}]
+        test["alert_rule_test"] = [{"eval_time": case.body["at"], "alertname": case.rules[0], "exp_alerts": alerts}]
     return test
 
 
-def promtool_file(file, interval, of_them):
-    """One file of promtool for all cases of one rule file and one step: a process each would take minutes."""
-    path = ALERTS / file
-    return {"rule_files": [str(path)], "evaluation_interval": interval, "group_eval_order": [g["name"] for g in groups(path)],
-            "tests": [promtool_test(c) for c in of_them]}
+def write_run(folder, key, of_them):
+    """promtool's input for all cases of a key: the rules that they are about, cut out of our file, and the tests."""
+    file, interval, needed = key
+    kept = [{**g, "rules": [r for r in g["rules"] if r.get("record") in needed or [r.get("alert")] in [c.rules for c in of_them]]}
+            for g in groups(ALERTS / file)]
+    kept = [g for g in kept if g["rules"]]
+    (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": kept}))
+    (folder / "test.yaml").write_text(yaml.safe_dump({
+        "rule_files": ["rules.yaml"], "evaluation_interval": interval, "group_eval_order": [g["name"] for g in kept],
+        "tests": [promtool_test(c) for c in of_them]}))
+    return folder / "test.yaml"
