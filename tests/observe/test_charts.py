@@ -43,3 +43,8 @@ def test_every_dashboard_is_a_config_map_with_the_sidecars_label(rendered):
 def test_prometheus_of_the_add_on_reads_rules_whatever_their_labels():
     values = (PLATFORM / "addons/kube-prometheus-stack/values.yaml").read_text()
     assert "ruleSelectorNilUsesHelmValues: false" in values
+
+
+def test_kube_state_metrics_prints_the_model_of_a_pod():
+    values = yaml.safe_load((PLATFORM / "addons/kube-prometheus-stack/values.yaml").read_text())
+    assert set(values["kube-state-metrics"]["metricLabelsAllowlist"]) == {"pods=[slipway.dev/model]", "deployments=[slipway.dev/model]"}
