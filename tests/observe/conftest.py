@@ -7,11 +7,11 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parents[1] / "tools/observe"))
-import promtool as tools    # noqa: E402
+import tools_of    # noqa: E402
 
 
 def tool(name):
-    path, why = tools.find(name)
+    path, why = tools_of.find(name)
     if not path:
         pytest.skip(why)
     return lambda *words: subprocess.run([path, *map(str, words)], capture_output=True, text=True, check=False)

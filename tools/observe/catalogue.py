@@ -23,9 +23,13 @@ window_size_in_ms""".split()
 class Metric:
     name: str
     type: str
-    labels: set           # None: unknown, any label may be asked for
+    labels: set
     bounds: list          # le values as they are printed, histograms only
     source: str
+    open: bool = False    # it may have labels that its source does not list
+
+    def has(self, label):
+        return self.open or label in self.labels or label in TARGET_LABELS
 
 
 class Catalogue:
@@ -34,8 +38,9 @@ class Catalogue:
 
     def add(self, metric):
         known = self.metrics.get(metric.name)
-        if known and known.labels is not None and metric.labels is not None:    # process_cpu_seconds_total is everybody's
+        if known:    # process_cpu_seconds_total is everybody's
             metric.labels |= known.labels
+            metric.open |= known.open
         self.metrics[metric.name] = metric
 
     def find(self, series):
@@ -107,7 +112,7 @@ def recorded(path):
         name, kind, *labels = line.split()
         bounds = [x[3:].split(",") for x in labels if x.startswith("le=")]
         names = {x for x in labels if not x.startswith("le=") and x != "*"}
-        yield Metric(name, kind, None if "*" in labels else names, bounds[0] if bounds else [], path.name)
+        yield Metric(name, kind, names, bounds[0] if bounds else [], path.name, "*" in labels)
 
 
 def load(root=ROOT, lists=None):
@@ -121,7 +126,7 @@ def load(root=ROOT, lists=None):
         known = out.metrics.get(metric.name)
         # vLLM prints the same name: a query must hold for both, so labels and bounds are what they have in common.
         if known and known.source.startswith("vllm"):
-            metric.labels = metric.labels & known.labels if known.labels is not None else metric.labels
+            metric.labels &= known.labels
             metric.bounds = [b for b in known.bounds if b in metric.bounds]
             metric.source += f" and {known.source}"
             out.metrics[metric.name] = metric

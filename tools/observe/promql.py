@@ -102,8 +102,8 @@ class Parser:
 
     def take(self, value=None):
         kind, text = self.peek()
-        if value is not None and text != value:
-            raise SyntaxProblem(f"expected {value!r}, found {text or 'the end'!r}")
+        if kind == "end" or (value is not None and text != value):
+            raise SyntaxProblem(f"expected {value or 'more'!r}, found {text or 'the end'!r}")
         self.at += 1
         return text
 

@@ -1,11 +1,11 @@
-"""promtool and amtool of Debian 12, unpacked and not installed: an installed Prometheus would start a service of its own."""
+"""promtool, amtool and Prometheus of Debian 12, unpacked and not installed: an installed Prometheus would start a service of its own."""
 import os
 import pathlib
 import shutil
 import subprocess
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "slipway-tests" / "prometheus"
-PACKAGES = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
+PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "amtool": "prometheus-alertmanager"}
 
 
 def find(tool):
