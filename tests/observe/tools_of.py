@@ -5,12 +5,13 @@ import shutil
 import subprocess
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "slipway-tests" / "prometheus"
-PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "amtool": "prometheus-alertmanager"}
+PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "amtool": "prometheus-alertmanager",
+            "prometheus-alertmanager": "prometheus-alertmanager"}
 
 
 def find(tool):
     """Path of the tool, or None and the reason. Looks at $SLIPWAY_PROMTOOL and the like, the cache, PATH; then fetches it."""
-    named = os.environ.get(f"SLIPWAY_{tool.upper()}") or shutil.which(tool)
+    named = os.environ.get(f"SLIPWAY_{tool.upper().replace('-', '_')}") or shutil.which(tool)
     unpacked = CACHE / "usr/bin" / tool
     if named:
         return named, ""
