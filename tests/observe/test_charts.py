@@ -17,14 +17,16 @@ def rendered():
         pytest.skip("needs helm: put it on PATH, or run ./test.sh cluster once")
 
     def render(folder):
-        done = subprocess.run([helm, "template", "x", str(PLATFORM / folder), "-n", "monitoring"], capture_output=True, text=True, check=False)
+        words = [helm, "template", "x", str(PLATFORM / folder), "-n", "monitoring"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return [o for o in yaml.safe_load_all(done.stdout) if o]
     return render
 
 
 def test_every_rule_file_is_a_prometheus_rule_with_the_same_groups(rendered):
-    files = {f"slipway-{p.name.removesuffix('.rules.yaml')}": yaml.safe_load(p.read_text()) for p in (PLATFORM / "alerts").glob("*.rules.yaml")}
+    files = {f"slipway-{p.name.removesuffix('.rules.yaml')}": yaml.safe_load(p.read_text())
+             for p in (PLATFORM / "alerts").glob("*.rules.yaml")}
     objects = {o["metadata"]["name"]: o for o in rendered("alerts")}
     assert {name: o["spec"] for name, o in objects.items()} == files
     assert {(o["apiVersion"], o["kind"], o["metadata"]["namespace"]) for o in objects.values()} == \

@@ -121,7 +121,8 @@ class Alertmanager:
     def alert(self, labels, over=False):
         now = datetime.datetime.now(datetime.timezone.utc)
         alert = {"labels": labels, "startsAt": (now - datetime.timedelta(minutes=1)).isoformat(),
-                 "annotations": {"summary": "m: it is broken", "description": "2 % fail", "console": "http://c/", "runbook_url": "docs/runbooks/X.md"}}
+                 "annotations": {"summary": "m: it is broken", "description": "2 % fail", "console": "http://c/",
+                                 "runbook_url": "docs/runbooks/X.md"}}
         if over:
             alert["endsAt"] = now.isoformat()
         ask = urllib.request.Request(f"{self.url}/api/v2/alerts", json.dumps([alert]).encode(), {"Content-Type": "application/json"})

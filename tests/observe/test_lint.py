@@ -81,22 +81,24 @@ def one_of(board, key, index, **values):
     board[key][index].update(values)
 
 
+QUEUE = "vllm:request_queue_time_seconds"
 PLANTED = {
     "a dead metric": (query("sum(vllm:gpu_cache_usage_perc)"), "metric vllm:gpu_cache_usage_perc does not exist"),
     "a metric that vLLM renamed": (query("sum(rate(vllm:time_per_output_token_seconds_sum[5m]))"), "does not exist"),
     "a metric of the old engine": (query("sum(vllm:num_requests_swapped)"), "does not exist"),
     "a bare counter": (query("sum(vllm:num_preemptions_total)"), "is a counter and stands outside rate()"),
-    "a bare bucket": (query("histogram_quantile(0.5, sum by (le) (vllm:request_queue_time_seconds_bucket))"), "is a counter"),
+    "a bare bucket": (query(f"histogram_quantile(0.5, sum by (le) ({QUEUE}_bucket))"), "is a counter"),
     "a rate of a sum": (query("rate(sum(vllm:num_preemptions_total)[5m:])"), "is a counter and stands outside rate()"),
     "a rate of a gauge": (query("sum(rate(vllm:num_requests_running[5m]))"), "is a gauge inside rate()"),
-    "an average of quantiles": (query("avg(histogram_quantile(0.99, sum by (le, instance) (rate(vllm:request_queue_time_seconds_bucket[5m]))))"),
+    "an average of quantiles": (query(f"avg(histogram_quantile(0.99, sum by (le, instance) (rate({QUEUE}_bucket[5m]))))"),
                                 "avg() of quantiles"),
-    "an average over time of quantiles":
-        (query("avg_over_time(histogram_quantile(0.9, sum by (le) (rate(vllm:request_queue_time_seconds_bucket[5m])))[1h:])"), "of quantiles"),
+    "an average over time of quantiles": (query(f"avg_over_time(histogram_quantile(0.9, sum by (le) (rate({QUEUE}_bucket[5m])))[1h:])"),
+                                          "avg_over_time() of quantiles"),
     "an average of printed quantiles": (query('avg(karpenter_pods_startup_duration_seconds{quantile="0.9"})'), "of quantiles"),
-    "a quantile without le": (query("histogram_quantile(0.9, sum by (model_name) (rate(vllm:request_queue_time_seconds_bucket[5m])))"), "without le"),
-    "a histogram's name alone": (query("sum(vllm:request_queue_time_seconds)"), "is a histogram and has no value of its own"),
-    "a threshold that is no bound": (query('sum(rate(vllm:time_to_first_token_seconds_bucket{le="2.0"}[5m]))'), 'le="2.0" is no bucket bound'),
+    "a quantile without le": (query(f"histogram_quantile(0.9, sum by (model_name) (rate({QUEUE}_bucket[5m])))"), "without le"),
+    "a histogram's name alone": (query(f"sum({QUEUE})"), "is a histogram and has no value of its own"),
+    "a threshold that is no bound": (query('sum(rate(vllm:time_to_first_token_seconds_bucket{le="2.0"}[5m]))'),
+                                     'le="2.0" is no bucket bound'),
     "a label that is not there": (query('sum(vllm:num_requests_running{model="m"})'), "has no label model"),
     "a group that is not there": (query("sum by (pod_name) (vllm:num_requests_running)"), "groups by pod_name"),
     "a variable that is not there": (query('sum(vllm:num_requests_running{model_name=~"$server"})'), "uses $server"),
@@ -111,7 +113,7 @@ PLANTED = {
     "no question": (setting(description="Queue wait."), "is not a question"),
     "a data source by name": (setting(datasource={"type": "prometheus", "uid": "prom-1"}), "names a data source of its own"),
     "no targets": (setting(targets=[]), "asks nothing"),
-    "two targets of one name": (setting(targets=[{"refId": "A", "expr": "up"}, {"refId": "A", "expr": "up"}]), "without a refId of their own"),
+    "two targets of one name": (setting(targets=2 * [{"refId": "A", "expr": "up"}]), "without a refId of their own"),
     "an id twice": (setting(id=2), "has the id of another panel"),
     "an old schema": (top(schemaVersion=22), "schemaVersion is 22"),
     "a hectic refresh": (top(refresh="5s"), "refreshes every 5s"),
@@ -158,8 +160,9 @@ def test_a_planted_fault_of_a_rule_is_caught(fault, copy):
 
 
 def test_a_finding_names_file_panel_and_what_to_do(tmp_path):
-    assert findings_of(query("sum(vllm:num_requests_runing)"), tmp_path) == ['service.json: panel 16 "Queue wait" A: metric vllm:num_requests_runing does not exist: no recorded /metrics and no list has it\n'
-                               "    Use vllm:num_requests_running."]
+    assert findings_of(query("sum(vllm:num_requests_runing)"), tmp_path) == [
+        'service.json: panel 16 "Queue wait" A: metric vllm:num_requests_runing does not exist: no recorded /metrics and no list has it\n'
+        "    Use vllm:num_requests_running."]
 
 
 def test_broken_json_is_a_finding_not_a_crash(copy):

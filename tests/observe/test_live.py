@@ -31,8 +31,8 @@ def configuration(folder, port):
         content = {"groups": [{**g, "interval": "1s"} for g in alert_cases.groups(path)]}
         (folder / path.name).write_text(yaml.safe_dump(content))
     targets = [{"targets": [f"127.0.0.1:{port}"], "labels": {"__metrics_path__": "/gateway", "instance": "gateway"}},
-               {"targets": [f"127.0.0.1:{port}"], "labels": {"__metrics_path__": "/replica", "instance": "replica", "namespace": "a", "pod": "a",
-                                                             "slipway_dev_model": "a"}}]
+               {"targets": [f"127.0.0.1:{port}"], "labels": {"__metrics_path__": "/replica", "instance": "replica",
+                                                             "namespace": "a", "pod": "a", "slipway_dev_model": "a"}}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump({
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": ["*.rules.yaml"],
         "scrape_configs": [{"job_name": "world", "honor_labels": True, "static_configs": targets}]}))

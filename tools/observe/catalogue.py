@@ -68,7 +68,8 @@ def le_text(number):
 
 def bucket_arrays(text):
     arrays = {}
-    for name, body in re.findall(r"constexpr (?:auto|std::array<double, 0>) (k\w+)\s*=?\s*(?:std::to_array<double>\()?\s*\{([^}]*)\}", text):
+    declared = r"constexpr (?:auto|std::array<double, 0>) (k\w+)\s*=?\s*(?:std::to_array<double>\()?\s*\{([^}]*)\}"
+    for name, body in re.findall(declared, text):
         arrays[name] = [le_text(x) for x in body.replace("\n", " ").split(",") if x.strip()]
     return arrays
 
