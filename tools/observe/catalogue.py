@@ -5,10 +5,16 @@ exporter, everybody else's from tests/observe/metrics: recorded from a real /met
 its documentation or source where not. The first line of each file says which.
 """
 import dataclasses
+import difflib
 import pathlib
 import re
+import sys
 
-import yaml
+try:
+    import yaml
+except ImportError:
+    sys.exit("error: PyYAML is not installed for this Python\n"
+             "  next: apt-get install python3-yaml, or pip install -r tests/observe/requirements.txt")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Put on a series by whoever scrapes it. slipway_dev_model is the label slipway.dev/model of a model's pods: on a replica's
@@ -55,7 +61,6 @@ class Catalogue:
         return None
 
     def close_to(self, series):
-        import difflib
         names = [m.name for m in self.metrics.values()]
         names += [f"{m.name}_{part}" for m in self.metrics.values() if m.type == "histogram" for part in ("bucket", "sum", "count")]
         return difflib.get_close_matches(series, names, 1, 0.6)
