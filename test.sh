@@ -22,7 +22,7 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/slipway-tests
 mkdir -p "$CACHE" build
 export BUILD_LOG=$ROOT/build/test.log
 : >"$BUILD_LOG"
-rm -f build/unit.xml build/e2e.xml
+rm -f build/unit.xml build/observe.xml build/e2e.xml
 started=$(date +%s)
 
 install_packages "for the build and the tests" "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
@@ -59,16 +59,19 @@ if [ "$TIER" = local ] && [ "$status" = 0 ]; then
   export SLIPWAY_BIN=$ROOT/build/release/bin
 
   step "Real clients (once)"
-  [ -x "$CACHE/venv/bin/pytest" ] && "$CACHE/venv/bin/python" -c 'import openai' 2>/dev/null ||
-    { python3 -m venv "$CACHE/venv" && "$CACHE/venv/bin/pip" install -q -r tests/e2e/requirements.txt >&2; }
+  [ -x "$CACHE/venv/bin/pytest" ] && "$CACHE/venv/bin/python" -c 'import openai, yaml' 2>/dev/null ||
+    { python3 -m venv "$CACHE/venv" && "$CACHE/venv/bin/pip" install -q -r tests/e2e/requirements.txt -r tests/observe/requirements.txt >&2; }
   [ -d "$CACHE/node/node_modules/openai" ] ||
     { mkdir -p "$CACHE/node" && cp tests/e2e/package.json "$CACHE/node/" && npm install --silent --prefix "$CACHE/node" >&2; }
   export SLIPWAY_TEST_NODE_MODULES=$CACHE/node/node_modules
+
+  step "Alerts and dashboards (Debian's promtool and Alertmanager, unpacked once)"
+  "$CACHE/venv/bin/python" tools/lint-dashboards && "$CACHE/venv/bin/pytest" -q -ra tests/observe --junitxml build/observe.xml || status=1
 
   step "End to end (real engine, real model, real clients)"
   "$CACHE/venv/bin/pytest" -q -ra tests/e2e --junitxml build/e2e.xml || status=1
 fi
 
 step "Done in $(($(date +%s) - started)) s"
-python3 tools/test-summary build/unit.xml build/e2e.xml || status=1
+python3 tools/test-summary build/unit.xml build/observe.xml build/e2e.xml || status=1
 exit "$status"
