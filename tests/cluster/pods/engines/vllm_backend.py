@@ -56,36 +56,38 @@ class TritonPythonModel:
     def execute(self, requests):
         for request in requests:
             self.count += 1
-            asyncio.run_coroutine_threadsafe(self._answer(request, request.get_response_sender(), str(self.count)), self.loop)
+            given = {}
+            for name in INPUTS:  # now: what a request holds is another's when this returns
+                tensor = triton.get_input_tensor_by_name(request, name)
+                if tensor is not None:
+                    given[name] = tensor.as_numpy().reshape(-1)[0]
+            answering = self._answer(given, request.get_response_sender(), str(self.count))
+            asyncio.run_coroutine_threadsafe(answering, self.loop)
 
-    async def _answer(self, request, sender, number):
+    async def _answer(self, given, sender, number):
         try:
-            async for response in self._responses(request, number):
+            async for response in self._responses(given, number):
                 sender.send(response)
         except Exception as error:  # noqa: BLE001 the client is told whatever it was
             sender.send(triton.InferenceResponse(error=triton.TritonError(str(error))))
         sender.send(flags=triton.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
-    async def _responses(self, request, number):
+    async def _responses(self, given, number):
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        def given(name, otherwise):
-            tensor = triton.get_input_tensor_by_name(request, name)
-            return otherwise if tensor is None else tensor.as_numpy().reshape(-1)[0]
-
-        prompt, streams = given("text_input", b"").decode(), bool(given("stream", False))
+        prompt, streams = given["text_input"].decode(), bool(given.get("stream"))
         kind = RequestOutputKind.DELTA if streams else RequestOutputKind.FINAL_ONLY
-        sampling = SamplingParams(**json.loads(given("sampling_parameters", b"{}")), output_kind=kind)
-        shown = "" if streams or given("exclude_input_in_output", False) else prompt
+        sampling = SamplingParams(**json.loads(given.get("sampling_parameters", b"{}")), output_kind=kind)
+        shown = "" if streams or given.get("exclude_input_in_output") else prompt
         async for said in self.engine.generate(prompt, sampling, number):
             part = said.outputs[0]
             values = {"text_output": [shown + part.text]}
-            if given("return_finish_reason", False):
+            if given.get("return_finish_reason"):
                 values["finish_reason"] = [str(part.finish_reason)]
-            if given("return_num_input_tokens", False):
+            if given.get("return_num_input_tokens"):
                 values["num_input_tokens"] = numpy.array([len(said.prompt_token_ids)], numpy.uint32)
-            if given("return_num_output_tokens", False):
+            if given.get("return_num_output_tokens"):
                 values["num_output_tokens"] = numpy.array([len(part.token_ids)], numpy.uint32)
             yield triton.InferenceResponse([triton.Tensor(name, numpy.asarray(value, getattr(value, "dtype", object))) for name, value in values.items()])
 
