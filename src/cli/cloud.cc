@@ -37,12 +37,15 @@ base::Result<domain::PriceList> prices_for(const std::string& region) {
 
 void CloudWatcher::step(const std::string& title) {
   title_ = title;
-  progress_.note(fmt::format("{:>9}  {}", base::human_duration(base::monotonic_now() - start_), title));
+  done(title);
+}
+
+void CloudWatcher::done(const std::string& text) {
+  progress_.note(fmt::format("{:>9}  {}", base::human_duration(base::monotonic_now() - start_), text));
 }
 
 void CloudWatcher::kept(const std::string& title) {
-  progress_.note(
-      fmt::format("{:>9}  {} (done before)", base::human_duration(base::monotonic_now() - start_), title));
+  done(title + " (done before)");
 }
 
 void CloudWatcher::note(const std::string& text) {

@@ -56,6 +56,7 @@ class CloudWatcher final : public environment::Watcher {
   CloudWatcher(Console& console, bool quiet) : console_(console), quiet_(quiet), progress_(console, quiet) {}
   void step(const std::string& title) override;
   void kept(const std::string& title) override;
+  void done(const std::string& text);  // a part of the step; a line as step() has it
   void note(const std::string& text) override;
   void warn(const std::string& text) override;
   void waiting(std::string_view what, base::Duration elapsed);

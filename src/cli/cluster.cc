@@ -8,7 +8,6 @@
 #include "cli/confirm.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
-#include "codec/values.h"
 #include "environment/cluster_gateway.h"
 #include "environment/secrets.h"
 #include "kube/client.h"
@@ -19,8 +18,7 @@ namespace {
 using base::Error, base::ErrorCode, base::Result;
 namespace fs = std::filesystem;
 
-constexpr auto kReadyTime = std::chrono::hours(1);  // weights of hundreds of gigabytes are pulled meanwhile
-constexpr const char* kModelPods = "baseline";      // Pod Security of models: an EFA pins memory as root
+constexpr const char* kModelPods = "baseline";  // Pod Security of models: an EFA pins memory as root
 const kube::Resource kNamespaces{"", "v1", "namespaces"}, kServices{"", "v1", "services"};
 constexpr const char* kGateway = "slipway-gateway";  // the Service of platform/charts/slipway
 constexpr std::uint16_t kGatewayPort = 8000, kModelPort = 8000;
@@ -33,25 +31,6 @@ fs::path kubeconfig_of(const std::string& named) {
   return fs::path(home != nullptr ? home : "/") / ".kube/config";
 }
 
-Result<environment::ClusterModels> models_of(const Globals& globals, const environment::ClusterPlace& place,
-                                             const io::Patience& patience) {
-  SLIPWAY_TRY(const io::Paths paths, io::user_paths());
-  return environment::ClusterModels::open(paths, environment_name(globals), place, patience);
-}
-
-Result<domain::ModelSpec> read_spec(const ClusterDeployOptions& options,
-                                    const environment::ClusterPlace& place, std::string& text) {
-  SLIPWAY_TRY(text, io::read_file(options.file, codec::kValuesMaxBytes));
-  SLIPWAY_TRY(domain::ModelSpec spec, codec::parse_values({options.file, text}));
-  if (spec.service_namespace != "default" && spec.service_namespace != place.name_space)
-    return Error(ErrorCode::bad_value,
-                 fmt::format("{} puts the model in namespace {}, and the environment's is {}", options.file,
-                             spec.service_namespace, place.name_space))
-        .with_next("Take serviceNamespace out of the file, or set kube_namespace in the blueprint.");
-  if (options.replicas > 0) spec.replicas = static_cast<int>(options.replicas);
-  return spec;
-}
-
 Error nothing_deployed(const std::string& name, const Json& models) {
   std::string message = fmt::format("no model named \"{}\" is deployed", name);
   if (const auto near = nearest(name, model_names(models)))
@@ -60,6 +39,12 @@ Error nothing_deployed(const std::string& name, const Json& models) {
 }
 
 }  // namespace
+
+Result<environment::ClusterModels> models_of(const Globals& globals, const environment::ClusterPlace& place,
+                                             const io::Patience& patience) {
+  SLIPWAY_TRY(const io::Paths paths, io::user_paths());
+  return environment::ClusterModels::open(paths, environment_name(globals), place, patience);
+}
 
 Result<std::optional<environment::ClusterPlace>> cluster_of(const Globals& globals) {
   SLIPWAY_TRY(const io::Paths paths, io::user_paths());
@@ -176,40 +161,6 @@ Result<int> cluster_down(Invocation& invocation, const std::string& name,
   return 0;
 }
 
-Result<int> cluster_deploy(Invocation& invocation, const environment::ClusterPlace& place,
-                           const ClusterDeployOptions& options) {
-  Work work(invocation);
-  std::string values;
-  SLIPWAY_TRY(const domain::ModelSpec spec, read_spec(options, place, values));
-  SLIPWAY_TRY(auto models, models_of(invocation.globals, place, work.patience));
-  if (options.dry_run) {
-    SLIPWAY_TRY(const std::string objects, models.render(spec.service_name, values, options.replicas));
-    invocation.console.out(objects);
-    return 0;
-  }
-  work.watcher.step(fmt::format("deploy {} to namespace {}", spec.service_name, place.name_space));
-  SLIPWAY_RETURN_IF_ERROR(models.deploy(spec.service_name, values, options.replicas));
-  Json model{
-      {"id", spec.service_name}, {"model", spec.model}, {"state", "starting"}, {"replicas", Json::array()}};
-  if (options.wait && spec.framework != domain::Framework::s3_copy) {
-    auto ready = models.wait_ready(spec.service_name, spec.replicas, kReadyTime);
-    work.watcher.finish();
-    if (!ready && ready.error().code() == ErrorCode::interrupted)
-      return Error(ErrorCode::interrupted,
-                   "stopped watching; the cluster goes on starting " + spec.service_name)
-          .with_next("`slipway status` shows it, `slipway undeploy` takes it back.");
-    if (!ready) return std::move(ready).error();
-    model = *std::move(ready);
-  }
-  work.watcher.finish();
-  if (invocation.globals.output != OutputFormat::table) {
-    print_value(invocation.console, invocation.globals.output, model);
-    return 0;
-  }
-  invocation.console.out(spec.service_name + "\n");
-  return 0;
-}
-
 Result<int> cluster_undeploy(Invocation& invocation, const environment::ClusterPlace& place,
                              const std::string& name, bool dry_run) {
   Work work(invocation);
@@ -256,10 +207,15 @@ Result<kube::PortForward> way_to_model(const environment::ClusterPlace& place, c
     return Error(ErrorCode::unsupported,
                  fmt::format("{} is served by Triton, which does not speak this API itself", id))
         .with_next("Install Slipway's gateway (docs/guides/kubernetes.md) and set SLIPWAY_API_KEY.");
+  return way_to_replica(place, model);
+}
+
+Result<kube::PortForward> way_to_replica(const environment::ClusterPlace& place, const Json& model) {
   for (const Json& replica : list_of(model, "replicas"))
     if (text_of(replica, "state") == "ready")
       return kube::PortForward::open(place.kubeconfig, place.context, place.name_space,
                                      "pod/" + text_of(replica, "id"), kModelPort);
+  const std::string id = text_of(model, "id");
   return Error(ErrorCode::no_replica, fmt::format("no replica of {} is ready", id))
       .with_next(fmt::format("Run `slipway why {}`.", id));
 }

@@ -116,7 +116,8 @@ Verb deploy_verb() {
           "ready. The daemon "
           "does the work: Ctrl-C stops the watching only, and the same command watches again. Deploying the "
           "same thing "
-          "twice changes nothing. Prints the model's id.",
+          "twice changes nothing. On a cluster it says how long each phase took and ends with the model's "
+          "first token. Prints the model's id.",
       .options = {{.names = "FILE|NAME",
                    .target = &o->what,
                    .help =
@@ -130,14 +131,14 @@ Verb deploy_verb() {
                    .range = {1, 64}},
                   {.names = "--no-wait",
                    .target = &o->no_wait,
-                   .help = "On a cluster: do not wait until the replicas are ready."},
+                   .help = "On a cluster: do not wait until the model answers."},
                   {.names = "--dry-run",
                    .target = &o->dry_run,
                    .help = "Say what would be done (on a cluster: print the objects); change nothing."}},
       .examples = {{"slipway deploy smollm2-135m", "the embedded model"},
                    {"slipway deploy values-llama-32-1b-vllm.yaml --replicas 2",
                     "a model of your own, twice"}},
-      .exits = {{1, "the deployment failed"},
+      .exits = {{1, "the deployment failed, or the model is ready and does not answer"},
                 {4, "it cannot run here, does not fit, or Slipway is not running"},
                 {5, "the model's source asks for a token"}},
       .action = [o](Invocation& invocation) { return run(invocation, *o); }};

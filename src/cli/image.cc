@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <sstream>
+#include <vector>
 
 #include "cli/verb.h"
 #include "codec/oci_image.h"
@@ -24,6 +25,7 @@ struct Options {
   std::string file;
   bool worker = false;
   std::string tag;
+  std::vector<std::string> models;
 };
 
 base::Result<fs::path> program_of(const Options& options) {
@@ -54,9 +56,10 @@ base::Result<std::vector<std::string>> processor_of(const fs::path& worker) {
   return out;
 }
 
-void print_notes(Invocation& invocation, const Options& options, const std::string& reference,
+void print_notes(Invocation& invocation, const Options& options, const environment::ImageRequest& request,
                  const std::vector<std::string>& processor) {
   if (invocation.globals.quiet) return;
+  const std::string& reference = request.reference;
   if (!processor.empty())
     print_warning(
         invocation.console,
@@ -70,21 +73,35 @@ void print_notes(Invocation& invocation, const Options& options, const std::stri
       invocation.console,
       fmt::format("next: skopeo copy --preserve-digests oci-archive:{} docker://{}", options.file, to));
   print_note(invocation.console, fmt::format("or on a node: ctr -n k8s.io images import {}", options.file));
+  for (const environment::BakedModel& model : request.models)
+    print_note(invocation.console,
+               fmt::format("a values file serves it with framework: llama-cpp and model: file:{}",
+                           model.place.string()));
+}
+
+Json models_json(const std::vector<environment::BakedModel>& models) {
+  Json out = Json::array();
+  for (const environment::BakedModel& model : models)
+    out.push_back({{"file", model.file.string()}, {"place", model.place.string()}});
+  return out;
 }
 
 base::Result<int> build(Invocation& invocation, Options options) {
   const std::string name = options.worker ? "slipway-worker" : "slipway";
   if (options.file.empty()) options.file = name + ".tar";
   if (options.tag.empty()) options.tag = name + ":" SLIPWAY_VERSION;
+  if (!options.models.empty() && !options.worker)
+    return Error(ErrorCode::usage, "--model goes into the worker's image: gateways and controllers load none")
+        .with_next("Add --worker.");
   SLIPWAY_TRY(const std::string reference, codec::image_reference(options.tag));
   SLIPWAY_TRY(const fs::path program, program_of(options));
   std::vector<std::string> processor;
   if (options.worker) {
     SLIPWAY_TRY(processor, processor_of(program));
   }
-  SLIPWAY_TRY(
-      const environment::BuiltImage image,
-      environment::build_image({.program = program, .name = name, .reference = reference}, options.file));
+  environment::ImageRequest request{.program = program, .name = name, .reference = reference};
+  for (const std::string& model : options.models) request.models.push_back(environment::baked_model(model));
+  SLIPWAY_TRY(const environment::BuiltImage image, environment::build_image(request, options.file));
   if (invocation.globals.output != OutputFormat::table)
     print_value(invocation.console, invocation.globals.output,
                 Json{{"file", options.file},
@@ -93,12 +110,13 @@ base::Result<int> build(Invocation& invocation, Options options) {
                      {"bytes", image.archive_bytes},
                      {"architecture", image.architecture},
                      {"libraries", image.libraries},
-                     {"processor", processor}});
+                     {"processor", processor},
+                     {"models", models_json(request.models)}});
   else
     invocation.console.out(fmt::format("{} is {} for {}: {}, {}\n", options.file, reference,
                                        image.architecture, base::human_bytes(image.archive_bytes),
                                        image.digest));
-  print_notes(invocation, options, reference, processor);
+  print_notes(invocation, options, request, processor);
   return 0;
 }
 
@@ -112,20 +130,29 @@ Verb build_verb() {
           "it needs, this machine's certificate authorities and a user without rights; no shell. The same "
           "program and libraries give the same digest. The worker's engine uses the instructions of the "
           "processor that it was built on, and the nodes must have them too.",
-      .options = {{.names = "FILE",
-                   .target = &o->file,
-                   .help = "Where to write (default slipway.tar, slipway-worker.tar).",
-                   .is_file = true},
-                  {.names = "--worker", .target = &o->worker, .help = "The worker instead of slipway."},
-                  {.names = "--tag",
-                   .target = &o->tag,
-                   .value = "NAME:TAG",
-                   .help =
-                       "What the image is called (default slipway or slipway-worker, with this version)."}},
+      .options =
+          {{.names = "FILE",
+            .target = &o->file,
+            .help = "Where to write (default slipway.tar, slipway-worker.tar).",
+            .is_file = true},
+           {.names = "--worker", .target = &o->worker, .help = "The worker instead of slipway."},
+           {.names = "--model",
+            .target = &o->models,
+            .value = "FILE[=PLACE]",
+            .help =
+                "A GGUF file to put into the worker's image, so that it needs no hub and no volume (default "
+                "place /models/ and the file's name); may be given several times."},
+           {.names = "--tag",
+            .target = &o->tag,
+            .value = "NAME:TAG",
+            .help = "What the image is called (default slipway or slipway-worker, with this version)."}},
       .examples = {{"slipway image build slipway.tar", "gateway and controller, for platform/charts/slipway"},
                    {"slipway image build worker.tar --worker --tag registry.example.org/slipway-worker:1",
-                    "the worker under a registry's name"}},
-      .exits = {{1, "the archive cannot be written"}, {4, "the worker or a library is missing"}},
+                    "the worker under a registry's name"},
+                   {"slipway image build worker.tar --worker --model smollm2.gguf",
+                    "with its weights in it"}},
+      .exits = {{1, "the archive cannot be written, or a model is no GGUF file"},
+                {4, "the worker or a library is missing"}},
       .action = [o](Invocation& invocation) { return build(invocation, *o); }};
 }
 

@@ -17,5 +17,9 @@ TEST_F(Image, AWorkerThatIsNotThereIsNamed) {
   unsetenv("SLIPWAY_WORKER");
 }
 
+TEST_F(Image, AModelGoesIntoAWorkerOnly) {
+  golden("image_model_without_worker", {"image", "build", "x.tar", "--model", "m.gguf"});
+}
+
 }  // namespace
 }  // namespace slipway::cli

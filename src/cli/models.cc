@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/time.h"
 #include "cli/client.h"
+#include "cli/cluster.h"
+#include "cli/interrupt.h"
 #include "cli/model_view.h"
 #include "cli/text.h"
 
@@ -77,7 +80,49 @@ std::string catalogue_table(const Console& console, const Json& models) {
   return table.render(console.facts());
 }
 
+// What a cluster tells: no files, contexts and licences.
+std::string cluster_models_table(const Console& console, const Json& models) {
+  Table table({{.heading = "ID", .keep = true},
+               {.heading = "STATE", .keep = true},
+               {.heading = "READY", .align = Table::Align::right},
+               {.heading = "SERVER"},
+               {.heading = "MODEL"}});
+  for (const Json& m : models) {
+    const Json& replicas = list_of(m, "replicas");
+    const auto ready =
+        std::ranges::count_if(replicas, [](const Json& r) { return text_of(r, "state") == "ready"; });
+    table.add({without_controls(text_of(m, "id")), state_cell(console, text_of(m, "state")),
+               fmt::format("{}/{}", ready, replicas.size()), without_controls(text_of(m, "framework")),
+               without_controls(text_of(m, "model"))});
+  }
+  return table.render(console.facts());
+}
+
+base::Result<int> of_cluster(Invocation& invocation, const Options& options,
+                             const environment::ClusterPlace& place) {
+  if (options.available)
+    return base::Error(base::ErrorCode::target_unsupported,
+                       "the catalogue says what fits this machine, not a cluster")
+        .with_next(
+            "Values files for many models, with what each needs, are in platform/models/ of the sources.");
+  Interrupt interrupt;
+  const io::Patience patience(&Interrupt::flag());
+  SLIPWAY_TRY(const Json models, cluster_models(invocation.globals, place, patience));
+  Console& console = invocation.console;
+  if (invocation.globals.output != OutputFormat::table)
+    print_value(console, invocation.globals.output, Json{{"models", models}});
+  else if (models.empty())
+    console.err(
+        fmt::format("No model is deployed in namespace {}. `slipway deploy values.yaml` deploys one.\n",
+                    place.name_space));
+  else
+    console.out(cluster_models_table(console, models));
+  return 0;
+}
+
 base::Result<int> run(Invocation& invocation, const Options& options) {
+  SLIPWAY_TRY(const auto cluster, cluster_of(invocation.globals));
+  if (cluster) return of_cluster(invocation, options, *cluster);
   SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));
   SLIPWAY_TRY(const Json answer,
               client.get(options.available ? "/control/v1/catalog" : "/control/v1/models"));

@@ -70,7 +70,9 @@ Result<std::string> image_reference(std::string_view name) {
   return fmt::format("docker.io/{}{}", slash == std::string_view::npos ? "library/" : "", name);
 }
 
-std::string oci_configuration(const OciImage& image, std::string_view layer_sha256) {
+std::string oci_configuration(const OciImage& image, std::span<const OciBlob> layers) {
+  Json digests = Json::array();
+  for (const OciBlob& layer : layers) digests.push_back("sha256:" + layer.sha256);
   return Json{{"created", "1970-01-01T00:00:00Z"},
               {"architecture", image.architecture},
               {"os", "linux"},
@@ -80,15 +82,17 @@ std::string oci_configuration(const OciImage& image, std::string_view layer_sha2
                 {"Entrypoint", image.entrypoint},
                 {"WorkingDir", "/"},
                 {"Labels", image.labels}}},
-              {"rootfs", {{"type", "layers"}, {"diff_ids", {fmt::format("sha256:{}", layer_sha256)}}}}}
+              {"rootfs", {{"type", "layers"}, {"diff_ids", digests}}}}
       .dump();
 }
 
-std::string oci_manifest(const OciBlob& configuration, const OciBlob& layer) {
+std::string oci_manifest(const OciBlob& configuration, std::span<const OciBlob> layers) {
+  Json described = Json::array();
+  for (const OciBlob& layer : layers) described.push_back(descriptor(kLayerType, layer));
   return Json{{"schemaVersion", 2},
               {"mediaType", kManifestType},
               {"config", descriptor(kConfigurationType, configuration)},
-              {"layers", Json::array({descriptor(kLayerType, layer)})}}
+              {"layers", described}}
       .dump();
 }
 

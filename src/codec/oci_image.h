@@ -1,12 +1,13 @@
 // The documents of an OCI image layout (github.com/opencontainers/image-spec): configuration, manifest,
 // index, and the name under which a container runtime keeps the image.
 //
-// One platform, one layer, no compression: whoever pushes it compresses. Nothing of the day it was made is in
-// it, so the same layer makes the same digests. Pure.
+// One platform, any number of layers, no compression: whoever pushes it compresses. Nothing of the day it was
+// made is in it, so the same layers make the same digests. Pure.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,8 +34,9 @@ struct OciBlob {
 // bad_value when it is no name with a tag.
 base::Result<std::string> image_reference(std::string_view name);
 
-std::string oci_configuration(const OciImage& image, std::string_view layer_sha256);
-std::string oci_manifest(const OciBlob& configuration, const OciBlob& layer);
+// `layers`: the lowest first.
+std::string oci_configuration(const OciImage& image, std::span<const OciBlob> layers);
+std::string oci_manifest(const OciBlob& configuration, std::span<const OciBlob> layers);
 std::string oci_index(const OciImage& image, const OciBlob& manifest);
 std::string oci_layout();
 

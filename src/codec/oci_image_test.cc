@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "codec/json_view.h"
 
 namespace slipway::codec {
@@ -40,8 +42,9 @@ TEST(OciImages, WhatIsNoNameWithATagIsRefused) {
   EXPECT_EQ(image_reference("slipway").error().code(), base::ErrorCode::bad_value);
 }
 
-TEST(OciImages, TheConfigurationNamesUserProgramAndLayer) {
-  const auto json = parse_json(oci_configuration(kImage, kBlob.sha256));
+TEST(OciImages, TheConfigurationNamesUserProgramAndLayers) {
+  const OciBlob second{.sha256 = std::string(64, 'c'), .size = 9};
+  const auto json = parse_json(oci_configuration(kImage, std::vector{kBlob, second}));
   ASSERT_TRUE(json);
   EXPECT_EQ(text(*json, "architecture"), "amd64");
   EXPECT_EQ(text(*json, "os"), "linux");
@@ -50,16 +53,19 @@ TEST(OciImages, TheConfigurationNamesUserProgramAndLayer) {
   EXPECT_EQ(field(config, "Entrypoint"), Json::array({"/usr/bin/slipway"}));
   EXPECT_EQ(field(config, "Env"), Json::array({"PATH=/usr/bin"}));
   EXPECT_EQ(text(field(config, "Labels"), "org.opencontainers.image.version"), "0.1.0");
-  EXPECT_EQ(field(field(*json, "rootfs"), "diff_ids"), Json::array({"sha256:" + kBlob.sha256}));
+  EXPECT_EQ(field(field(*json, "rootfs"), "diff_ids"),
+            Json::array({"sha256:" + kBlob.sha256, "sha256:" + second.sha256}))
+      << "the lowest first";
 }
 
 TEST(OciImages, TheManifestAndTheIndexPointAtTheirBlobs) {
-  const auto manifest = parse_json(oci_manifest(kBlob, {std::string(64, 'b'), 7}));
+  const auto manifest = parse_json(oci_manifest(kBlob, std::vector{OciBlob{std::string(64, 'b'), 7}, kBlob}));
   ASSERT_TRUE(manifest);
   EXPECT_EQ(field(*manifest, "schemaVersion"), 2);
   EXPECT_EQ(text(field(*manifest, "config"), "digest"), "sha256:" + kBlob.sha256);
-  ASSERT_EQ(list(*manifest, "layers").size(), 1u);
+  ASSERT_EQ(list(*manifest, "layers").size(), 2u);
   EXPECT_EQ(field(list(*manifest, "layers")[0], "size"), 7);
+  EXPECT_EQ(field(list(*manifest, "layers")[1], "size"), 42);
   EXPECT_EQ(text(list(*manifest, "layers")[0], "mediaType"), "application/vnd.oci.image.layer.v1.tar");
 
   const auto index = parse_json(oci_index(kImage, kBlob));

@@ -10,7 +10,9 @@ struct Suffix {
   std::string_view text;
   double factor;
 };
-constexpr Suffix kSuffixes[] = {{"m", 1e-3},
+constexpr Suffix kSuffixes[] = {{"n", 1e-9},
+                                {"u", 1e-6},
+                                {"m", 1e-3},
                                 {"", 1},
                                 {"k", 1e3},
                                 {"M", 1e6},

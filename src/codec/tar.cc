@@ -29,6 +29,17 @@ void put_number(std::string& head, Field field, std::uint64_t number) {
   put(head, field, fmt::format("{:0{}o}", number, field.length - 1));
 }
 
+// What eleven octal digits cannot hold is written as GNU tar does: the number itself, big end first, and the
+// field's highest bit set.
+void put_size(std::string& head, std::uint64_t size) {
+  if (size <= kLargest) return put_number(head, kSize, size);
+  std::string field(kSize.length, '\0');
+  field.front() = '\x80';
+  for (std::size_t i = 0; i < sizeof size; ++i)
+    field[kSize.length - 1 - i] = static_cast<char>(size >> (8 * i) & 0xff);
+  put(head, kSize, field);
+}
+
 // Where a path splits into prefix and name: at a slash; 0 when all of it is the name.
 Result<std::size_t> split_of(std::string_view path) {
   if (path.size() <= kName.length) return 0;
@@ -41,8 +52,6 @@ Result<std::size_t> split_of(std::string_view path) {
 }  // namespace
 
 Result<std::string> tar_head(const TarEntry& entry) {
-  if (entry.size > kLargest)
-    return Error(ErrorCode::bad_value, fmt::format("{} is larger than the 8 GiB of a tar entry", entry.path));
   const std::string path = entry.path + (entry.folder ? "/" : "");
   SLIPWAY_TRY(const std::size_t split, split_of(path));
   std::string head(kTarBlock, '\0');
@@ -51,7 +60,7 @@ Result<std::string> tar_head(const TarEntry& entry) {
   put_number(head, kMode, entry.mode);
   put_number(head, kUser, entry.owner);
   put_number(head, kGroup, entry.owner);
-  put_number(head, kSize, entry.folder ? 0 : entry.size);
+  put_size(head, entry.folder ? 0 : entry.size);
   put_number(head, kTime, 0);
   put(head, kKind, entry.folder ? "5" : "0");
   put(head, kMagic, std::string_view("ustar\00000", 8));

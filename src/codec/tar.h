@@ -1,8 +1,9 @@
 // Tar archives (POSIX ustar), written piece by piece, so that content of any size passes through without
 // being held: a head, the content, padding; at the end two empty blocks.
 //
-// Times are 0 and owners are numbers, so that the same content makes the same bytes. Pure. Failure: bad_value
-// for what a ustar head cannot hold (a path beyond 255 bytes, a file beyond 8 GiB).
+// Times are 0 and owners are numbers, so that the same content makes the same bytes. A size beyond 8 GiB is
+// written as GNU tar writes it, which the readers of today know. Pure. Failure: bad_value for what a ustar
+// head cannot hold (a path beyond 255 bytes).
 #pragma once
 
 #include <cstdint>

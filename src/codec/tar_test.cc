@@ -49,8 +49,15 @@ TEST(Tar, ALongPathIsSplitAtASlash) {
 TEST(Tar, WhatAHeadCannotHoldIsRefused) {
   EXPECT_FALSE(tar_head({.path = std::string(101, 'n')}));
   EXPECT_FALSE(tar_head({.path = std::string(156, 'f') + "/" + std::string(100, 'n')}));
-  EXPECT_FALSE(tar_head({.path = "f", .size = std::uint64_t{1} << 33}));
-  EXPECT_TRUE(tar_head({.path = "f", .size = (std::uint64_t{1} << 33) - 1}));
+}
+
+TEST(Tar, ASizeBeyondEightGibibytesIsWrittenInBytes) {
+  const auto last = tar_head({.path = "f", .size = (std::uint64_t{1} << 33) - 1});
+  ASSERT_TRUE(last);
+  EXPECT_EQ(text_at(*last, 124, 12), "77777777777");
+  const auto large = tar_head({.path = "f", .size = (std::uint64_t{1} << 33) + 0x1234});
+  ASSERT_TRUE(large);
+  EXPECT_EQ(large->substr(124, 12), std::string("\x80\0\0\0\0\0\0\x02\0\0\x12\x34", 12));
 }
 
 TEST(Tar, ContentIsFilledUpToABlock) {

@@ -8,11 +8,11 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "codec/oci_image.h"
 #include "codec/tar.h"
 #include "environment/shared_libraries.h"
-#include "io/files.h"
 #include "store/digest.h"
 
 namespace slipway::environment {
@@ -21,7 +21,8 @@ namespace {
 using base::Error, base::ErrorCode, base::Result;
 namespace fs = std::filesystem;
 
-constexpr std::size_t kFileLimit = 4ull << 30;
+constexpr std::size_t kPiece = 1u << 20;  // read at once
+constexpr const char* kModels = "/models";
 constexpr unsigned kUser = 65532;
 constexpr const char* kCertificates = "etc/ssl/certs/ca-certificates.crt";
 // Where distributions keep them: Debian and Alpine, Red Hat, SUSE.
@@ -95,21 +96,81 @@ Result<Layer> layer_of(const ImageRequest& request, const SharedLibraries& libra
   return layer;
 }
 
-Result<void> write_layer(const Layer& layer, const Sink& sink) {
-  for (const auto& [path, content] : layer) {
-    codec::TarEntry entry = content.entry;
-    std::string read;
-    if (!content.from.empty()) {
-      SLIPWAY_TRY(read, io::read_file(content.from, kFileLimit));
-      entry.size = read.size();
-    }
-    SLIPWAY_TRY(const std::string head, codec::tar_head(entry));
-    SLIPWAY_RETURN_IF_ERROR(sink(head));
-    if (entry.folder) continue;
-    SLIPWAY_RETURN_IF_ERROR(sink(content.from.empty() ? content.text : read));
-    SLIPWAY_RETURN_IF_ERROR(sink(codec::tar_padding(entry.size)));
+Error changed(const fs::path& file) {
+  return Error(ErrorCode::io_failed, fmt::format("{} changed while it was read", file.string()));
+}
+
+// Exactly `size` bytes, piece by piece.
+Result<void> write_file_content(const fs::path& file, std::uint64_t size, const Sink& sink) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return Error(ErrorCode::file_unreadable, fmt::format("{} cannot be opened", file.string()));
+  std::string piece(kPiece, '\0');
+  for (std::uint64_t left = size; left > 0;) {
+    in.read(piece.data(), static_cast<std::streamsize>(std::min<std::uint64_t>(left, piece.size())));
+    const auto count = static_cast<std::size_t>(in.gcount());
+    if (count == 0) return changed(file);
+    SLIPWAY_RETURN_IF_ERROR(sink(std::string_view(piece).substr(0, count)));
+    left -= count;
   }
+  if (in.get() != std::ifstream::traits_type::eof()) return changed(file);
+  return {};
+}
+
+Result<void> write_content(codec::TarEntry entry, const Content& content, const Sink& sink) {
+  if (!content.from.empty()) {
+    std::error_code failed;
+    entry.size = fs::file_size(content.from, failed);
+    if (failed)
+      return Error(ErrorCode::file_unreadable,
+                   fmt::format("{} cannot be read: {}", content.from.string(), failed.message()));
+  }
+  SLIPWAY_TRY(const std::string head, codec::tar_head(entry));
+  SLIPWAY_RETURN_IF_ERROR(sink(head));
+  if (entry.folder) return {};
+  SLIPWAY_RETURN_IF_ERROR(content.from.empty() ? sink(content.text)
+                                               : write_file_content(content.from, entry.size, sink));
+  return sink(codec::tar_padding(entry.size));
+}
+
+Result<void> write_layer(const Layer& layer, const Sink& sink) {
+  for (const auto& [path, content] : layer)
+    SLIPWAY_RETURN_IF_ERROR(write_content(content.entry, content, sink));
   return sink(codec::tar_end());
+}
+
+Result<void> check_model(const BakedModel& model, const std::vector<Layer>& layers) {
+  std::ifstream in(model.file, std::ios::binary);
+  std::array<char, 4> magic{};
+  if (!in.read(magic.data(), magic.size()) && in.gcount() == 0)
+    return Error(ErrorCode::file_unreadable, fmt::format("{} cannot be read", model.file.string()));
+  if (std::string_view(magic.data(), magic.size()) != "GGUF")
+    return Error(ErrorCode::gguf_corrupt, fmt::format("{} is no GGUF file", model.file.string()))
+        .with_next("The worker reads GGUF only; name such a file, or serve the model with framework vllm.");
+  const fs::path& place = model.place;
+  const auto taken = [&](const Layer& layer) {
+    const auto found = layer.find(place.relative_path().string());
+    return found != layer.end();
+  };
+  const bool file = place.is_absolute() && place.has_filename() && place == place.lexically_normal();
+  if (file && std::ranges::none_of(layers, taken)) return {};
+  return Error(ErrorCode::bad_value,
+               fmt::format("{} cannot be the place of a model in the image", place.string()))
+      .with_next(fmt::format("Name a path of its own, as in --model {}={}/model.gguf.", model.file.string(),
+                             kModels));
+}
+
+// The program's, and one above it for each model.
+Result<std::vector<Layer>> layers_of(const ImageRequest& request, const SharedLibraries& libraries) {
+  SLIPWAY_TRY(Layer program, layer_of(request, libraries));
+  std::vector<Layer> out;
+  out.push_back(std::move(program));
+  for (const BakedModel& model : request.models) {
+    SLIPWAY_RETURN_IF_ERROR(check_model(model, out));
+    Layer layer;
+    add_file(layer, model.place, model.file, 0644);
+    out.push_back(std::move(layer));
+  }
+  return out;
 }
 
 // Counts and digests what passes.
@@ -178,9 +239,9 @@ struct Documents {
   std::map<std::string, std::string> files;
   std::string digest;
 };
-Documents documents_of(const codec::OciImage& image, const codec::OciBlob& layer) {
-  const std::string configuration = codec::oci_configuration(image, layer.sha256);
-  const std::string manifest = codec::oci_manifest(blob_of(configuration), layer);
+Documents documents_of(const codec::OciImage& image, const std::vector<codec::OciBlob>& layers) {
+  const std::string configuration = codec::oci_configuration(image, layers);
+  const std::string manifest = codec::oci_manifest(blob_of(configuration), layers);
   const codec::OciBlob manifest_blob = blob_of(manifest);
   return {.files = {{blob_path(blob_of(configuration)), configuration},
                     {blob_path(manifest_blob), manifest},
@@ -189,15 +250,18 @@ Documents documents_of(const codec::OciImage& image, const codec::OciBlob& layer
           .digest = manifest_blob.sha256};
 }
 
-Result<void> write_archive(const Layer& layer, const codec::OciBlob& blob, const Documents& documents,
-                           const Sink& sink) {
+Result<void> write_archive(const std::vector<Layer>& layers, const std::vector<codec::OciBlob>& blobs,
+                           const Documents& documents, const Sink& sink) {
   for (const char* folder : {"blobs", "blobs/sha256"})
     SLIPWAY_RETURN_IF_ERROR(write_entry({.path = folder, .folder = true, .mode = 0755}, {}, sink));
-  auto names = documents.files;
-  names.emplace(blob_path(blob), "");
-  for (const auto& [path, text] : names) {
-    const auto done = path == blob_path(blob) ? write_layer_entry(layer, blob, sink)
-                                              : write_entry({.path = path, .size = text.size()}, text, sink);
+  // By path; what is no layer is a document. The same model at two places would be one blob.
+  std::map<std::string, std::optional<std::size_t>> names;
+  for (const auto& [path, text] : documents.files) names[path] = std::nullopt;
+  for (std::size_t i = 0; i < blobs.size(); ++i) names[blob_path(blobs[i])] = i;
+  for (const auto& [path, layer] : names) {
+    const auto done = layer ? write_layer_entry(layers[*layer], blobs[*layer], sink)
+                            : write_entry({.path = path, .size = documents.files.at(path).size()},
+                                          documents.files.at(path), sink);
     SLIPWAY_RETURN_IF_ERROR(done);
   }
   return sink(codec::tar_end());
@@ -230,6 +294,14 @@ Result<std::uint64_t> write_file(const fs::path& target,
 
 }  // namespace
 
+BakedModel baked_model(std::string_view text) {
+  const std::size_t sign = text.rfind("=/");
+  const fs::path file(text.substr(0, sign));
+  return {
+      .file = file,
+      .place = sign == std::string_view::npos ? kModels / file.filename() : fs::path(text.substr(sign + 1))};
+}
+
 Result<std::string> image_architecture() {
   utsname name{};
   (void)uname(&name);
@@ -244,11 +316,15 @@ Result<std::string> image_architecture() {
 Result<BuiltImage> build_image(const ImageRequest& request, const fs::path& archive) {
   SLIPWAY_TRY(const std::string architecture, image_architecture());
   SLIPWAY_TRY(const SharedLibraries libraries, shared_libraries_of(request.program));
-  SLIPWAY_TRY(const Layer layer, layer_of(request, libraries));
-  SLIPWAY_TRY(const codec::OciBlob blob, measure(layer));
-  const Documents documents = documents_of(image_of(request, architecture), blob);
+  SLIPWAY_TRY(const std::vector<Layer> layers, layers_of(request, libraries));
+  std::vector<codec::OciBlob> blobs;
+  for (const Layer& layer : layers) {
+    SLIPWAY_TRY(codec::OciBlob blob, measure(layer));
+    blobs.push_back(std::move(blob));
+  }
+  const Documents documents = documents_of(image_of(request, architecture), blobs);
   SLIPWAY_TRY(const std::uint64_t bytes, write_file(archive, [&](const Sink& sink) {
-                return write_archive(layer, blob, documents, sink);
+                return write_archive(layers, blobs, documents, sink);
               }));
   return BuiltImage{.digest = "sha256:" + documents.digest,
                     .architecture = architecture,

@@ -128,6 +128,59 @@ TEST_F(Images, TheSameInputMakesTheSameBytesAndAnotherNameOnlyAnotherIndex) {
   EXPECT_NE(*io::read_file(folder_.path / "renamed.tar"), *io::read_file(archive_));
 }
 
+TEST_F(Images, AModelLiesInALayerOfItsOwnAndLeavesTheProgramsAsItWas) {
+  const auto bare = build(archive_);
+  ASSERT_TRUE(bare);
+  const auto layers = [&](const fs::path& archive) {
+    const auto files = by_name(read_tar(*io::read_file(archive)));
+    const auto index = codec::parse_json(files.at("index.json").content);
+    const auto manifest = codec::parse_json(blob(files, list(*index, "manifests")[0]));
+    const auto configuration = codec::parse_json(blob(files, field(*manifest, "config")));
+    std::vector<std::string> out;
+    for (const codec::Json& layer : list(*manifest, "layers")) {
+      const std::string content = blob(files, layer);
+      EXPECT_EQ(list(field(*configuration, "rootfs"), "diff_ids")[out.size()],
+                "sha256:" + store::sha256_hex(content));
+      out.push_back(content);
+    }
+    return out;
+  };
+  // More than a piece is read at once, and no whole number of them.
+  const std::string weights = "GGUF" + std::string((2u << 20) + 7, 'w');
+  const fs::path file = folder_.path / "tiny=model.gguf", archive = folder_.path / "baked.tar";
+  ASSERT_TRUE(io::write_file_atomic(file, weights));
+  request_.models = {baked_model(file.string()), baked_model(file.string() + "=/data/second.gguf")};
+  const auto baked = build(archive);
+  ASSERT_TRUE(baked) << baked.error().to_string();
+  EXPECT_NE(baked->digest, bare->digest);
+  const auto before = layers(archive_), after = layers(archive);
+  ASSERT_EQ(after.size(), 3u);
+  EXPECT_EQ(after[0], before.at(0));
+  const auto first = by_name(read_tar(after[1])), second = by_name(read_tar(after[2]));
+  EXPECT_EQ(first.at("models/tiny=model.gguf").content, weights);
+  EXPECT_EQ(first.at("models/tiny=model.gguf").mode, "0000644");
+  EXPECT_EQ(first.at("models/").kind, '5');
+  EXPECT_EQ(second.at("data/second.gguf").content, weights);
+}
+
+TEST_F(Images, WhatIsNoModelAndAPlaceThatIsTakenAreRefused) {
+  const fs::path file = folder_.path / "m.gguf", other = folder_.path / "notes.txt";
+  ASSERT_TRUE(io::write_file_atomic(file, "GGUF and so on"));
+  ASSERT_TRUE(io::write_file_atomic(other, "a text"));
+  request_.models = {baked_model(other.string())};
+  EXPECT_EQ(build(archive_).error().code(), ErrorCode::gguf_corrupt);
+  request_.models = {baked_model((folder_.path / "absent.gguf").string())};
+  EXPECT_EQ(build(archive_).error().code(), ErrorCode::file_unreadable);
+  for (const char* place : {"/usr/bin/slipway", "/models/../etc/passwd", "/models/", "/usr"}) {
+    request_.models = {baked_model(file.string() + "=" + place)};
+    const auto refused = build(archive_);
+    ASSERT_FALSE(refused) << place;
+    EXPECT_EQ(refused.error().code(), ErrorCode::bad_value) << place;
+  }
+  request_.models = {baked_model(file.string()), baked_model(file.string())};
+  EXPECT_EQ(build(archive_).error().code(), ErrorCode::bad_value) << "one place for two";
+}
+
 TEST_F(Images, WhatIsNoProgramIsRefusedAndLeavesTheOldArchive) {
   ASSERT_TRUE(io::write_file_atomic(archive_, "old"));
   request_.program = "/etc/passwd";

@@ -19,39 +19,12 @@ using codec::field, codec::list, codec::text;
 
 constexpr const char* kChart = "charts/inference/";
 constexpr const char* kModelNamespace = "models";  // on eks
-constexpr auto kLook = std::chrono::seconds(1);
 constexpr const char* kOurs = "app.kubernetes.io/part-of=slipway";
 const kube::Resource kPods{"", "v1", "pods"};
 
 Result<fs::path> folder_of(const io::Paths& paths, const std::string& name) {
   SLIPWAY_TRY(const store::EnvironmentPaths where, store::environment_paths(paths, name));
   return where.directory;
-}
-
-// What keeps a replica from ever being ready, if something does.
-std::optional<Error> hopeless(const Json& model) {
-  for (const Json& replica : list(model, "replicas")) {
-    const std::string state = text(replica, "state");
-    if (state != "failed" && state != "crash_loop") continue;
-    const std::string id = text(replica, "id"), exit = text(replica, "last_exit");
-    return Error(state == "crash_loop" ? ErrorCode::crash_loop : ErrorCode::kubernetes_failed,
-                 fmt::format("replica {} of {} cannot run: {}{}", id, text(model, "id"),
-                             text(field(replica, "progress"), "phase"), exit.empty() ? "" : "; last " + exit))
-        .with_next(fmt::format("`slipway why {}` says the cause, `slipway undeploy {}` takes it back.", id,
-                               text(model, "id")));
-  }
-  return std::nullopt;
-}
-
-std::string words_of(const Json& model, int wanted) {
-  std::string out;
-  int ready = 0;
-  for (const Json& replica : list(model, "replicas")) {
-    if (text(replica, "state") == "ready") ++ready;
-    const std::string phase = text(field(replica, "progress"), "phase");
-    if (out.empty() && !phase.empty()) out = fmt::format("; {}: {}", text(replica, "id"), phase);
-  }
-  return fmt::format("{} of {} replicas to be ready{}", ready, wanted, out);
 }
 
 }  // namespace
@@ -143,27 +116,6 @@ Result<void> ClusterModels::deploy(const std::string& release, const std::string
 Result<Json> ClusterModels::pods(const std::string& selector) {
   SLIPWAY_TRY(const Json list, api_.list(kPods.path(place_.name_space), selector));
   return list.at("items");
-}
-
-Result<Json> ClusterModels::wait_ready(const std::string& release, int replicas, base::Duration limit) {
-  const base::MonotonicTime begin = base::monotonic_now();
-  while (true) {
-    SLIPWAY_TRY(const Json now, pods(fmt::format("{}={}", kube::kModelLabel, release)));
-    const Json models = kube::models_of(now);
-    Json model = models.empty() ? Json{{"id", release}, {"replicas", Json::array()}} : models.front();
-    const auto ready = std::ranges::count_if(list(model, "replicas"),
-                                             [](const Json& r) { return text(r, "state") == "ready"; });
-    if (ready >= replicas && text(model, "state") == "ready") return model;
-    if (auto error = hopeless(model)) return *std::move(error);
-    const base::Duration elapsed = base::monotonic_now() - begin;
-    if (elapsed > limit)
-      return Error(ErrorCode::timeout,
-                   fmt::format("waited {} for {}", base::human_duration(limit), words_of(model, replicas)))
-          .with_next(
-              fmt::format("`slipway why {}` says what it waits for; the deployment goes on.", release));
-    patience_.tell(words_of(model, replicas), elapsed);
-    SLIPWAY_RETURN_IF_ERROR(patience_.pause(kLook));
-  }
 }
 
 Result<bool> ClusterModels::undeploy(const std::string& release) {

@@ -2,7 +2,7 @@
 //
 // Where the cluster of an environment is stands in <state>/<name>/cluster.json (target "kubernetes", written
 // by `up`) or beside the journal (target "eks"). Blocking; threads: main. Failure: unknown_environment,
-// dependency_missing, bad values as Helm and the API say them, deploy_failed when a replica cannot run.
+// dependency_missing, bad values as Helm and the API say them.
 #pragma once
 
 #include <filesystem>
@@ -46,8 +46,6 @@ class ClusterModels {
   base::Result<std::string> render(const std::string& release, const std::string& values,
                                    std::int64_t replicas);
   base::Result<void> deploy(const std::string& release, const std::string& values, std::int64_t replicas);
-  // Until every replica is ready; the model as models() shows it.
-  base::Result<Json> wait_ready(const std::string& release, int replicas, base::Duration limit);
   base::Result<bool> undeploy(const std::string& release);  // false: it was not deployed
   // What can be seen of a model (its id or its Hugging Face id) or of one replica, for policy::causes. What
   // this kubeconfig may not read is named in `not_looked_at`. unknown_model when nothing is called so.

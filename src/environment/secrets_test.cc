@@ -1,10 +1,13 @@
 #include "environment/secrets.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <mutex>
 
+#include "io/http_test_support.h"
 #include "store/model_store.h"
 
 namespace slipway::environment {
@@ -47,6 +50,38 @@ TEST(Tokens, AnUnusualOneIsKeptWithAWarning) {
   const auto token = checked_token("api_org_x");
   ASSERT_TRUE(token);
   EXPECT_THAT(token->warning, HasSubstr("hf_"));
+}
+
+TEST(Tokens, OnAClusterItIsASecretInBase64) {
+  std::mutex mutex;
+  std::string applied;
+  io::test::TestServer server([&](io::Exchange& x) -> io::Task<> {
+    const auto body = co_await x.body();
+    {
+      const std::lock_guard lock(mutex);
+      if (x.head().method == "PATCH" && body) applied = *body;
+    }
+    (void)co_await x.respond(200, {}, "{}");
+  });
+  const fs::path file = fs::path(testing::TempDir()) / fmt::format("secrets-{}", server.endpoint().port);
+  ASSERT_TRUE(io::write_file_atomic(
+      file,
+      fmt::format(
+          "current-context: c\nclusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{}'}}}}]\n"
+          "contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{}}}}]\n",
+          server.endpoint().port)));
+  auto api = kube::Client::open(file);
+  fs::remove(file);
+  ASSERT_TRUE(api);
+  // One length a remainder of three: padding of two, one and no signs.
+  const std::pair<const char*, const char*> tokens[] = {
+      {"hf_a", "aGZfYQ=="}, {"hf_ab", "aGZfYWI="}, {"hf_abc", "aGZfYWJj"}};
+  for (const auto& [token, encoded] : tokens) {
+    ASSERT_TRUE(keep_token_on(*api, {.kubeconfig = {}, .context = {}, .name_space = "m"}, "lab",
+                              *checked_token(token)));
+    const std::lock_guard lock(mutex);
+    EXPECT_EQ(codec::text(codec::field(*codec::parse_json(applied), "data"), "token"), encoded);
+  }
 }
 
 TEST(Tokens, OnThisMachineItIsAFileOfItsOwnerThatDownloadsRead) {

@@ -4,6 +4,10 @@
 // proxy of the environment unless HTTPS_PROXY names one. Blocking; one thread at a time. Failure: io_failed
 // when nothing answered, timeout, interrupted; an answer with any status is an answer. Bounds: `limit` bytes
 // of body.
+//
+// TCP keep-alive and TCP_USER_TIMEOUT end a call whose peer is gone without a word (a machine that lost its
+// power, a path that drops packets) after 25 s at the latest, also while nothing is sent. A peer whose kernel
+// lives and whose program does not is noticed only by the deadline; behind a proxy the peer is the proxy.
 #pragma once
 
 #include <atomic>

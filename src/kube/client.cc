@@ -21,7 +21,7 @@ constexpr int kTries = 4;
 constexpr auto kFirstPause = std::chrono::milliseconds(250);
 constexpr int kPage = 500;
 constexpr std::size_t kMaxLine = 16u << 20;  // of a watch
-// The server ends a watch after this, so that a connection that is dead without a word ends too.
+// The server ends a watch after this, so that one that hangs is noticed too; a dead connection ends sooner.
 constexpr int kWatchSeconds = 300;
 constexpr auto kWatchGrace = std::chrono::seconds(30);
 constexpr const char* kAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -201,6 +201,13 @@ Result<Json> Client::answered(io::RestCall call) {
 
 Result<std::string> Client::text(const std::string& path) {
   return body_of({.path = path});
+}
+
+Result<std::string> Client::text_once(const std::string& path, base::Duration limit) {
+  const io::RestCall request{.path = path, .deadline = base::Deadline::after(limit)};
+  SLIPWAY_TRY(io::RestAnswer answer, call(request));
+  if (answer.status >= 200 && answer.status < 300) return std::move(answer.body);
+  return refused(request, answer.status, answer.body);
 }
 
 Result<std::optional<Json>> Client::get(const std::string& path) {

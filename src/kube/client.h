@@ -47,14 +47,17 @@ class Client {
   static base::Result<Client> open(const std::filesystem::path& kubeconfig, const std::string& context = {});
   static base::Result<Client> in_cluster();
 
-  base::Result<std::string> text(const std::string& path);         // what is no JSON: a log
+  base::Result<std::string> text(const std::string& path);  // what is no JSON: a log
+  // The same, asked once, within `limit`: of a pod's own server behind the API server.
+  base::Result<std::string> text_once(const std::string& path, base::Duration limit);
   base::Result<std::optional<Json>> get(const std::string& path);  // nothing when it is not there
   // All pages: {"metadata": {"resourceVersion"}, "items"}. `selector`: label selector, may be empty.
   base::Result<Json> list(const std::string& path, const std::string& selector = {});
   // The same with nothing but each object's metadata: what a Secret holds stays where it is.
   base::Result<Json> list_metadata(const std::string& path, const std::string& selector = {});
-  // From just after `resource_version` until the server ends it, which is no failure. A version that is too
-  // old is kubernetes_failed with param() "Expired".
+  // From just after `resource_version` until the server ends it (5 minutes), which is no failure. A version
+  // that is too old is kubernetes_failed with param() "Expired". A server that is gone without a word is
+  // noticed within 25 s (io/rest.h); one that hangs with its connections open when the watch is over.
   base::Result<void> watch(const std::string& path, const std::string& selector,
                            const std::string& resource_version,
                            const std::function<base::Result<void>(WatchEvent)>& on_event,

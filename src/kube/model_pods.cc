@@ -110,4 +110,15 @@ Json models_of(const Json& pods) {
   return out;
 }
 
+MetricsPlace metrics_of(const Json& pod) {
+  MetricsPlace out;
+  for (const Json& container : list(field(pod, "spec"), "containers"))
+    for (const Json& port : list(container, "ports"))
+      if (text(port, "name") == "metrics")
+        out.port = static_cast<std::uint16_t>(number(port, "containerPort"));
+  if (text(field(field(pod, "metadata"), "labels"), kFrameworkLabel).starts_with("nim-"))
+    out.path = "/v1/metrics";
+  return out;
+}
+
 }  // namespace slipway::kube

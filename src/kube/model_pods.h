@@ -1,6 +1,7 @@
 // What the pods of models say about them: the states that `status` shows. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "codec/json_view.h"
@@ -19,5 +20,12 @@ inline constexpr const char* kModelIdAnnotation = "slipway.dev/model-id";
 Json replica_of(const Json& pod);
 // [{"id", "model", "framework", "state", "replicas"}], by id; pods without the label are passed over.
 Json models_of(const Json& pods);
+
+// Where a pod shows its metrics: Ray's and Triton's have a port of their own, NVIDIA's a path.
+struct MetricsPlace {
+  std::uint16_t port = 8000;
+  std::string path = "/metrics";
+};
+MetricsPlace metrics_of(const Json& pod);
 
 }  // namespace slipway::kube

@@ -65,5 +65,18 @@ TEST(ModelPods, AModelIsAsGoodAsItsWorstReplica) {
   EXPECT_EQ(text(models_of(Json::array({pod("a", condition("Ready", "True"))}))[0], "state"), "ready");
 }
 
+TEST(ModelPods, MetricsAreWhereTheFrameworkHasThem) {
+  Json vllm = pod("p", {}), triton = pod("p", {}), nim = pod("p", {});
+  vllm["spec"]["containers"] = {{{"ports", {{{"name", "http"}, {"containerPort", 8000}}}}}};
+  triton["spec"]["containers"] = {
+      {{"ports",
+        {{{"name", "http"}, {"containerPort", 8000}}, {{"name", "metrics"}, {"containerPort", 8002}}}}}};
+  nim["metadata"]["labels"][kFrameworkLabel] = "nim-container";
+  EXPECT_EQ(metrics_of(vllm).port, 8000);
+  EXPECT_EQ(metrics_of(vllm).path, "/metrics");
+  EXPECT_EQ(metrics_of(triton).port, 8002);
+  EXPECT_EQ(metrics_of(nim).path, "/v1/metrics");
+}
+
 }  // namespace
 }  // namespace slipway::kube
