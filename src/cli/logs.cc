@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "cli/audit.h"
 #include "cli/client.h"
 #include "cli/cluster.h"
 #include "cli/interrupt.h"
@@ -15,11 +16,15 @@ namespace slipway::cli {
 namespace {
 
 constexpr int kInterruptedExit = 130;
+constexpr std::int64_t kLines = 100;
 
 struct Options {
   std::string name;
   bool follow = false;
-  std::int64_t tail = 100;
+  std::int64_t tail = -1;  // -1: not given
+  bool audit = false;
+  std::string head;
+  std::int64_t lines() const { return tail < 0 ? kLines : tail; }
 };
 
 std::string level_cell(const Console& console, const std::string& level) {
@@ -93,7 +98,8 @@ base::Result<int> from_disk(Invocation& invocation, const Options& options, cons
   SLIPWAY_TRY(const store::EnvironmentPaths where, store::environment_paths(paths, environment));
   store::LogFilter filter;
   filter.model = options.name;
-  SLIPWAY_TRY(const auto found, store::tail_logs(where.logs, filter, static_cast<std::size_t>(options.tail)));
+  SLIPWAY_TRY(const auto found,
+              store::tail_logs(where.logs, filter, static_cast<std::size_t>(options.lines())));
   if (!invocation.globals.quiet) {
     print_note(
         invocation.console,
@@ -104,15 +110,29 @@ base::Result<int> from_disk(Invocation& invocation, const Options& options, cons
 }
 
 std::string path_of(const Options& options, const Which& wanted) {
-  std::string path = fmt::format("/control/v1/logs?tail={}", options.tail);
+  std::string path = fmt::format("/control/v1/logs?tail={}", options.lines());
   if (!wanted.filter.model.empty()) path += "&model=" + percent_encoded(wanted.filter.model);
   if (!wanted.filter.replica.empty()) path += "&replica=" + percent_encoded(wanted.filter.replica);
   return options.follow ? path + "&follow=1" : path;
 }
 
+base::Result<int> audit(Invocation& invocation, const Options& options, bool in_cluster) {
+  if (!options.audit || options.follow)
+    return base::Error(base::ErrorCode::usage, options.audit ? "--audit and --follow exclude each other"
+                                                             : "--head belongs to --audit")
+        .with_next("Run `slipway logs --help`.");
+  if (in_cluster)
+    return base::Error(base::ErrorCode::target_unsupported,
+                       "a cluster's audit log is its API server's, and Slipway keeps none there")
+        .with_next(
+            "Read that one: on EKS the streams kube-apiserver-audit of log group /aws/eks/NAME/cluster.");
+  return show_audit(invocation, {.subject = options.name, .tail = options.tail, .head = options.head});
+}
+
 base::Result<int> run(Invocation& invocation, const Options& options) {
   SLIPWAY_TRY(const auto cluster, cluster_of(invocation.globals));
-  if (cluster) return cluster_logs(invocation, *cluster, options.name, options.tail);
+  if (options.audit || !options.head.empty()) return audit(invocation, options, cluster.has_value());
+  if (cluster) return cluster_logs(invocation, *cluster, options.name, options.lines());
   SLIPWAY_TRY(ControlClient client, ControlClient::of(invocation.globals));
   Interrupt interrupt;
   auto models = client.get("/control/v1/models");
@@ -137,26 +157,37 @@ base::Result<int> run(Invocation& invocation, const Options& options) {
 
 Verb logs_verb() {
   auto o = std::make_shared<Options>();
-  return {.name = "logs",
-          .group = "Run",
-          .summary = "what the daemon and its replicas said",
-          .about =
-              "One record a line. With -o json the records as they are stored, one JSON object a line. "
-              "Prompts and answers "
-              "are never logged. When Slipway is not running, what is on disk.",
-          .options = {{.names = "NAME", .target = &o->name, .help = "Only this model or replica."},
-                      {.names = "-f,--follow",
-                       .target = &o->follow,
-                       .help = "Go on with new lines until Ctrl-C."},
-                      {.names = "--tail",
-                       .target = &o->tail,
-                       .value = "N",
-                       .help = "Start with the last N lines (default 100).",
-                       .range = {0, 100'000}}},
-          .examples = {{"slipway logs -f", "follow everything"},
-                       {"slipway logs smollm2-135m --tail 20", "the last words of one model"}},
-          .exits = {{1, "there is nothing of that name"}},
-          .action = [o](Invocation& invocation) { return run(invocation, *o); }};
+  return {
+      .name = "logs",
+      .group = "Run",
+      .summary = "what the daemon and its replicas said",
+      .about =
+          "One record a line. With -o json the records as they are stored, one JSON object a line. "
+          "Prompts and answers "
+          "are never logged. When Slipway is not running, what is on disk. With --audit the audit log: who "
+          "made or revoked a key, deployed or undeployed a model, started or stopped Slipway; its chain of "
+          "hashes is checked from the first record on, and what was changed or taken out is named.",
+      .options = {{.names = "NAME",
+                   .target = &o->name,
+                   .help = "Only this model or replica; with --audit this model or key."},
+                  {.names = "-f,--follow",
+                   .target = &o->follow,
+                   .help = "Go on with new lines until Ctrl-C."},
+                  {.names = "--tail",
+                   .target = &o->tail,
+                   .value = "N",
+                   .help = "Start with the last N lines (default 100; with --audit all).",
+                   .range = {0, 100'000}},
+                  {.names = "--audit", .target = &o->audit, .help = "The audit log of this machine."},
+                  {.names = "--head",
+                   .target = &o->head,
+                   .value = "HASH",
+                   .help = "With --audit: fail unless a record has this hash, kept elsewhere before."}},
+      .examples = {{"slipway logs -f", "follow everything"},
+                   {"slipway logs smollm2-135m --tail 20", "the last words of one model"},
+                   {"slipway logs --audit -o json >audit.jsonl", "the whole audit log, one record a line"}},
+      .exits = {{1, "there is nothing of that name, or the audit log was tampered with"}},
+      .action = [o](Invocation& invocation) { return run(invocation, *o); }};
 }
 
 }  // namespace slipway::cli

@@ -126,7 +126,7 @@ Verb serve_verb() {
                   {.names = "--key-file",
                    .target = &o->gateway.key_file,
                    .value = "FILE",
-                   .help = "gateway: one key a line, with optional limits.",
+                   .help = "gateway: one key a line, with optional limits and scope.",
                    .is_file = true},
                   {.names = "--log",
                    .target = &o->gateway.log,

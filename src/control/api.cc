@@ -43,11 +43,11 @@ io::Task<> Api::stop(base::Deadline deadline) {
 }
 
 io::Task<> Api::handle(io::Exchange& exchange) {
-  const auto uid = exchange.peer_uid();
+  const auto peer = exchange.peer();
   auto done = Result<void>{};
-  if (uid && *uid != 0 && *uid != ::geteuid()) {
+  if (peer && peer->uid != 0 && peer->uid != ::geteuid()) {
     done = Error(ErrorCode::permission,
-                 fmt::format("user {} may not control the Slipway of user {}", *uid, ::geteuid()));
+                 fmt::format("user {} may not control the Slipway of user {}", peer->uid, ::geteuid()));
   } else {
     done = co_await route(exchange);
   }
@@ -113,7 +113,7 @@ io::Task<Result<void>> Api::deploy(io::Exchange& exchange) {
   }
   const bool dry_run = body->contains("dry_run") && (*body)["dry_run"] == true;
   const OperationPtr operation =
-      dry_run ? parts_.target.rehearse(asked) : parts_.target.deploy(std::move(asked));
+      dry_run ? parts_.target.rehearse(asked) : parts_.target.deploy(asked, caller(exchange));
   // A deploy that is refused at once is a plain error with its status.
   if (operation->over() && operation->error()) co_return *operation->error();
   co_return co_await answer_operation(exchange, operation);
@@ -124,7 +124,7 @@ io::Task<Result<void>> Api::undeploy(io::Exchange& exchange, const std::string& 
       const auto drain,
       query_number(exchange.head().target, "drain_s",
                    std::chrono::duration_cast<std::chrono::seconds>(parts_.drain).count(), 0, 86'400));
-  const OperationPtr operation = parts_.target.undeploy(id, std::chrono::seconds(drain));
+  const OperationPtr operation = parts_.target.undeploy(id, std::chrono::seconds(drain), caller(exchange));
   if (operation->over() && operation->error()) co_return *operation->error();
   co_return co_await answer_operation(exchange, operation);
 }
@@ -136,7 +136,8 @@ io::Task<Result<void>> Api::shut_down(io::Exchange& exchange) {
       const auto drain,
       number_member(*body, "drain_s", std::chrono::duration_cast<std::chrono::seconds>(parts_.drain).count(),
                     0, 86'400));
-  co_return co_await answer_operation(exchange, parts_.shutdown(std::chrono::seconds(drain)));
+  co_return co_await answer_operation(exchange,
+                                      parts_.shutdown(std::chrono::seconds(drain), caller(exchange)));
 }
 
 io::Task<Result<void>> Api::follow_all(io::Exchange& exchange) {

@@ -33,7 +33,8 @@ struct ApiParts {
   std::function<void()> flush_logs;                  // what was logged so far is in the files after it
   base::Duration drain;                              // when the caller names none
   std::function<base::Result<void>()> publish_keys;  // after a change
-  std::function<OperationPtr(base::Duration drain)> shutdown;  // the same operation every time
+  // The same operation every time.
+  std::function<OperationPtr(base::Duration drain, const store::Actor& by)> shutdown;
 };
 
 class Api {

@@ -31,6 +31,12 @@ Error wrong(const char* name, std::string_view wanted) {
 
 }  // namespace
 
+store::Actor caller(const io::Exchange& exchange) {
+  const auto peer = exchange.peer();
+  if (!peer) return {.via = "control"};
+  return {.via = "control", .uid = peer->uid, .pid = peer->pid};
+}
+
 std::optional<std::string> query(std::string_view target, std::string_view name) {
   const std::size_t mark = target.find('?');
   if (mark == std::string_view::npos) return std::nullopt;

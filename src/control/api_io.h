@@ -12,8 +12,12 @@
 #include "base/result.h"
 #include "control/operation.h"
 #include "io/http.h"
+#include "store/audit.h"
 
 namespace slipway::control {
+
+// Who asks, for the audit log.
+store::Actor caller(const io::Exchange& exchange);
 
 // The value of a query parameter, percent-decoded; nullopt when absent.
 std::optional<std::string> query(std::string_view target, std::string_view name);

@@ -32,7 +32,7 @@ io::Task<Result<void>> Api::create_key(io::Exchange& exchange) {
   wanted.limits = {static_cast<std::uint32_t>(requests), static_cast<std::uint32_t>(tokens),
                    static_cast<std::uint32_t>(concurrent)};
   if (expires > 0) wanted.expires = now + std::chrono::seconds(expires);
-  SLIPWAY_CO_TRY(const store::CreatedKey created, parts_.keys.create(wanted, now));
+  SLIPWAY_CO_TRY(const store::CreatedKey created, parts_.keys.create(wanted, now, caller(exchange)));
   SLIPWAY_CO_RETURN_IF_ERROR(parts_.publish_keys());
   telemetry::log(telemetry::Level::info, "key_created", created.key.name, {{"key_id", created.key.id.str()}});
   json out = key_json(created.key);
@@ -48,7 +48,7 @@ io::Task<Result<void>> Api::list_keys(io::Exchange& exchange) {
 }
 
 io::Task<Result<void>> Api::revoke_key(io::Exchange& exchange, const std::string& id) {
-  SLIPWAY_CO_TRY(const domain::Key revoked, parts_.keys.revoke(id, base::wall_now()));
+  SLIPWAY_CO_TRY(const domain::Key revoked, parts_.keys.revoke(id, base::wall_now(), caller(exchange)));
   SLIPWAY_CO_RETURN_IF_ERROR(parts_.publish_keys());
   telemetry::log(telemetry::Level::info, "key_revoked", revoked.name, {{"key_id", revoked.id.str()}});
   co_return co_await answer(exchange, {{"revoked", revoked.id.str()}});

@@ -7,6 +7,7 @@
 
 #include "control/api.h"
 #include "control/gpus.h"
+#include "control/record.h"
 #include "control/replica_gauges.h"
 #include "control/startup.h"
 #include "gateway/server.h"
@@ -37,11 +38,12 @@ class Daemon {
   Result<void> start_supervisor();
   Result<void> start_api();
   Result<void> publish_keys();
+  Result<void> record_start();
   void serve();
   void every_second();
   void on_signal(int number);
-  OperationPtr shut_down(base::Duration drain);
-  io::Task<> run_shutdown(base::Deadline deadline);
+  OperationPtr shut_down(base::Duration drain, const store::Actor& by);
+  io::Task<> run_shutdown(base::Deadline deadline, store::Actor by);
   Receipt::Stopped stopped_replica(const StoppedReplica& stopped) const;
   std::string url() const { return url_of(gateway_->local()); }
 
@@ -74,6 +76,7 @@ Result<void> Daemon::start() {
   SLIPWAY_RETURN_IF_ERROR(open_state());
   SLIPWAY_RETURN_IF_ERROR(start_supervisor());
   SLIPWAY_RETURN_IF_ERROR(start_gateway());
+  SLIPWAY_RETURN_IF_ERROR(record_start());
   SLIPWAY_RETURN_IF_ERROR(start_api());
   serve();
   return {};
@@ -145,26 +148,39 @@ Result<void> Daemon::publish_keys() {
 }
 
 Result<void> Daemon::start_api() {
-  ApiParts parts{.loop = loop_,
-                 .target = *target_,
-                 .supervisor = *supervisor_,
-                 .keys = *key_store_,
-                 .models = *models_,
-                 .catalog = catalog_,
-                 .top = *top_,
-                 .facts = {.environment = options_.environment,
-                           .gateway_url = url(),
-                           .keys_required = keys_required_,
-                           .started = started_,
-                           .started_at = started_at_,
-                           .pid = ::getpid()},
-                 .logs = environment_->paths().logs,
-                 .flush_logs = [writer = logs_.get()] { writer->flush(); },
-                 .drain = std::chrono::seconds(options_.blueprint.drain_timeout_s),
-                 .publish_keys = [this] { return publish_keys(); },
-                 .shutdown = [this](base::Duration drain) { return shut_down(drain); }};
+  ApiParts parts{
+      .loop = loop_,
+      .target = *target_,
+      .supervisor = *supervisor_,
+      .keys = *key_store_,
+      .models = *models_,
+      .catalog = catalog_,
+      .top = *top_,
+      .facts = {.environment = options_.environment,
+                .gateway_url = url(),
+                .keys_required = keys_required_,
+                .started = started_,
+                .started_at = started_at_,
+                .pid = ::getpid()},
+      .logs = environment_->paths().logs,
+      .flush_logs = [writer = logs_.get()] { writer->flush(); },
+      .drain = std::chrono::seconds(options_.blueprint.drain_timeout_s),
+      .publish_keys = [this] { return publish_keys(); },
+      .shutdown = [this](base::Duration drain, const store::Actor& by) { return shut_down(drain, by); }};
   api_ = std::make_unique<Api>(std::move(parts));
   return api_->start(environment_->paths().control_socket);
+}
+
+// The head in the log is one that is kept elsewhere where logs are shipped.
+Result<void> Daemon::record_start() {
+  store::AuditLog audit = environment_->audit();
+  SLIPWAY_TRY(const store::AuditCheck found, audit.check());
+  if (found.broken > 0)
+    telemetry::log(Level::error, "audit_broken",
+                   fmt::format("record {} of the audit log: {}", found.broken, found.why));
+  telemetry::log(Level::info, "audit", "what was done is recorded after these records",
+                 {{"records", found.records}, {"head", found.head}});
+  return audit.append(start_entry(options_.environment, options_.blueprint, url(), wanted_));
 }
 
 void Daemon::serve() {
@@ -197,17 +213,21 @@ void Daemon::every_second() {
 void Daemon::on_signal(int number) {
   if (shutdown_ == nullptr) {
     telemetry::log(Level::info, "signal", fmt::format("signal {}: draining", number));
-    shut_down(std::chrono::seconds(options_.blueprint.drain_timeout_s));
+    shut_down(std::chrono::seconds(options_.blueprint.drain_timeout_s), {.via = "signal"});
     return;
   }
   telemetry::log(Level::warn, "signal", "a second signal: cutting what still runs");
   supervisor_->cut_all();
 }
 
-OperationPtr Daemon::shut_down(base::Duration drain) {
+OperationPtr Daemon::shut_down(base::Duration drain, const store::Actor& by) {
+  const auto outcome = shutdown_ == nullptr ? store::kBegun : store::kJoined;
+  const auto recorded = environment_->audit().append(down_entry(by, options_.environment, outcome));
+  if (!recorded)  // a disk that is full must not keep us running
+    telemetry::log(Level::error, "audit_not_written", recorded.error().to_string(), {{"action", "down"}});
   if (shutdown_ == nullptr) {
     shutdown_ = std::make_shared<Operation>("shutdown");
-    loop_.spawn(run_shutdown(base::Deadline::after(drain)));
+    loop_.spawn(run_shutdown(base::Deadline::after(drain), by));
   }
   return shutdown_;
 }
@@ -217,7 +237,7 @@ Receipt::Stopped Daemon::stopped_replica(const StoppedReplica& s) const {
 }
 
 // The gateway first, so that nobody new comes in; then the replicas; the control API last, with the receipt.
-io::Task<> Daemon::run_shutdown(base::Deadline deadline) {
+io::Task<> Daemon::run_shutdown(base::Deadline deadline, store::Actor by) {
   const base::MonotonicTime began = loop_.now();
   io::notify_service_manager("STOPPING=1");
   const std::uint32_t in_flight = gateway_->in_flight();
@@ -249,7 +269,8 @@ io::Task<> Daemon::run_shutdown(base::Deadline deadline) {
   receipt.kept = {paths.directory, models_->root()};
   receipt.seconds = base::seconds(loop_.now() - began);
   const nlohmann::json json = receipt_json(receipt);
-  const auto written = environment_->add_receipt("down", json.dump(), base::wall_now());
+  const auto written = environment_->add_receipt("down", json.dump(), base::wall_now(),
+                                                 down_entry(by, options_.environment, store::kDone));
   if (!written) telemetry::log(Level::error, "state_not_written", written.error().to_string());
   telemetry::log(Level::info, "daemon_stopped", fmt::format("{} requests cut", receipt.requests_cut));
   shutdown_->finish(json);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/fetch.h"
+#include "control/record.h"
 #include "control/target.h"
 #include "io/offload.h"
 #include "telemetry/log.h"
@@ -32,7 +33,7 @@ std::string fetch_words(const store::FetchProgress& p) {
 }  // namespace
 
 void LocalTarget::restore(const std::vector<Asked>& wanted) {
-  for (const Asked& asked : wanted) deploy(asked, true);
+  for (const Asked& asked : wanted) deploy(asked, std::nullopt);
   auto stored = parts_.environment.deployments();
   if (!stored) {
     telemetry::log(Level::error, "state_not_read", stored.error().to_string());
@@ -48,7 +49,7 @@ void LocalTarget::restore(const std::vector<Asked>& wanted) {
                 .replicas = d.replicas};
     auto resolved = resolve(asked, parts_.catalog, here.hardware, here.gpus);
     if (resolved) {
-      begin(asked, std::move(*resolved), true);
+      begin(asked, std::move(*resolved), std::nullopt);
       incoming_.at(d.model_id).created = d.created;
       continue;
     }
@@ -59,7 +60,7 @@ void LocalTarget::restore(const std::vector<Asked>& wanted) {
   publish();
 }
 
-io::Task<> LocalTarget::run_deploy(std::string model_id, Work work, bool keep_failed) {
+io::Task<> LocalTarget::run_deploy(std::string model_id, Work work) {
   auto done = co_await bring_up(model_id, work);
   Deployment next = std::move(incoming_.at(model_id));
   incoming_.erase(model_id);
@@ -67,17 +68,18 @@ io::Task<> LocalTarget::run_deploy(std::string model_id, Work work, bool keep_fa
   const auto until = base::Deadline::after(std::chrono::seconds(30));
   if (!done) {
     telemetry::log(Level::error, "deploy_failed", done.error().to_string(), {{"model", model_id}});
+    if (work.by) record(deploy_entry(*work.by, model_id, work.asked, base::info(done.error().code()).symbol));
     std::vector<DeployedReplica> started = std::move(next.replicas);
     next.replicas.clear();
     next.failure = done.error();
-    if (keep_failed && !current_.contains(model_id) && !stopping_) current_[model_id] = std::move(next);
+    if (!work.by && !current_.contains(model_id) && !stopping_) current_[model_id] = std::move(next);
     publish();
     co_await stop_replicas(std::move(started), until);
     works_.erase(model_id);
     work.operation->fail(std::move(done).error());
     co_return;
   }
-  store_deployment(model_id, next);
+  store_deployment(model_id, next, work);
   std::vector<DeployedReplica> old;
   if (const auto there = current_.find(model_id); there != current_.end())
     old = std::move(there->second.replicas);
@@ -196,13 +198,16 @@ io::Task<Result<void>> LocalTarget::wait_until_ready(const std::string& model_id
   }
 }
 
-void LocalTarget::store_deployment(const std::string& model_id, const Deployment& d) {
+void LocalTarget::store_deployment(const std::string& model_id, const Deployment& d, const Work& work) {
+  std::optional<store::AuditEntry> why;
+  if (work.by) why = deploy_entry(*work.by, model_id, work.asked, store::kDone);
   const auto written =
       parts_.environment.put_deployment({.model_id = model_id,
                                          .values = d.asked.values,
                                          .source = d.asked.values.empty() ? d.asked.name : d.asked.source,
                                          .replicas = d.asked.replicas,
-                                         .created = d.created});
+                                         .created = d.created},
+                                        why);
   if (!written)
     telemetry::log(Level::error, "state_not_written", written.error().to_string(), {{"model", model_id}});
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "control/record.h"
 #include "control/snapshot.h"
 #include "io/proc.h"
 #include "telemetry/log.h"
@@ -23,30 +24,56 @@ LocalTarget::~LocalTarget() {
   for (auto& [id, work] : works_) work.cancelled->store(true);
 }
 
-OperationPtr LocalTarget::deploy(const Asked& asked, bool keep_failed) {
-  auto failed = [](Error error) {
-    auto operation = std::make_shared<Operation>("deploy");
-    operation->fail(std::move(error));
-    return operation;
-  };
-  if (stopping_) return failed(Error(ErrorCode::draining, "Slipway is stopping"));
+namespace {
+
+OperationPtr failed(std::string subject, Error error) {
+  auto operation = std::make_shared<Operation>(std::move(subject));
+  operation->fail(std::move(error));
+  return operation;
+}
+
+std::string_view outcome_of(const Operation& operation) {
+  return operation.error() ? base::info(operation.error()->code()).symbol : store::kDone;
+}
+
+}  // namespace
+
+OperationPtr LocalTarget::deploy(const Asked& asked, const std::optional<store::Actor>& by) {
   const Ground here = ground();
   auto resolved = resolve(asked, parts_.catalog, here.hardware, here.gpus);
-  if (!resolved) return failed(std::move(resolved).error());
+  auto [answer, outcome] = answer_at_once(asked, resolved);
+  if (by) {
+    const std::string id = resolved             ? resolved->spec.service_name
+                           : asked.name.empty() ? asked.source
+                                                : asked.name;
+    const auto recorded = parts_.environment.audit().append(deploy_entry(*by, id, asked, outcome));
+    if (!recorded) return failed("deploy", recorded.error());
+  }
+  return answer ? answer : begin(asked, *std::move(resolved), by);
+}
+
+std::pair<OperationPtr, std::string_view> LocalTarget::answer_at_once(
+    const Asked& asked, const base::Result<Resolved>& resolved) {
+  const auto refused = [](Error error) {
+    OperationPtr operation = failed("deploy", std::move(error));
+    return std::pair(operation, outcome_of(*operation));
+  };
+  if (stopping_) return refused(Error(ErrorCode::draining, "Slipway is stopping"));
+  if (!resolved) return refused(resolved.error());
   const std::string id = resolved->spec.service_name;
   if (const auto work = works_.find(id); work != works_.end()) {
-    if (work->second.asked == asked) return work->second.operation;
-    return failed(Error(ErrorCode::name_conflict, fmt::format("another operation on {} is under way", id))
-                      .with_next(fmt::format("Wait for it, or run: slipway undeploy {}", id)));
+    if (work->second.asked == asked) return {work->second.operation, store::kJoined};
+    return refused(Error(ErrorCode::name_conflict, fmt::format("another operation on {} is under way", id))
+                       .with_next(fmt::format("Wait for it, or run: slipway undeploy {}", id)));
   }
   if (const auto there = current_.find(id);
       there != current_.end() && there->second.asked == asked && is_healthy(there->second)) {
     auto operation = std::make_shared<Operation>("deploy " + id);
     operation->note(fmt::format("{} is already deployed with these values; nothing to do", id));
     operation->finish(describe_(id, there->second));
-    return operation;
+    return {operation, store::kUnchanged};
   }
-  return begin(asked, std::move(*resolved), keep_failed);
+  return {nullptr, store::kBegun};
 }
 
 // Whether the same deploy again has nothing to mend.
@@ -57,16 +84,17 @@ bool LocalTarget::is_healthy(const Deployment& deployment) const {
   });
 }
 
-OperationPtr LocalTarget::begin(const Asked& asked, Resolved resolved, bool keep_failed) {
+OperationPtr LocalTarget::begin(const Asked& asked, Resolved resolved,
+                                const std::optional<store::Actor>& by) {
   const std::string id = resolved.spec.service_name;
-  Work work{.operation = std::make_shared<Operation>("deploy " + id), .asked = asked};
+  Work work{.operation = std::make_shared<Operation>("deploy " + id), .asked = asked, .by = by};
   for (const std::string& note : resolved.notes) work.operation->note(note);
   Deployment& next = incoming_[id];
   next = {.asked = asked, .resolved = std::move(resolved), .created = base::wall_now(), .phase = "starting"};
   if (const auto there = current_.find(id); there != current_.end()) next.created = there->second.created;
   works_.emplace(id, work);
   publish();
-  parts_.loop.spawn(run_deploy(id, work, keep_failed));
+  parts_.loop.spawn(run_deploy(id, work));
   return work.operation;
 }
 
@@ -91,17 +119,27 @@ OperationPtr LocalTarget::rehearse(const Asked& asked) {
   return operation;
 }
 
-OperationPtr LocalTarget::undeploy(const std::string& model_id, base::Duration drain) {
+OperationPtr LocalTarget::undeploy(const std::string& model_id, base::Duration drain,
+                                   const store::Actor& by) {
   auto operation = std::make_shared<Operation>("undeploy " + model_id);
   if (find(model_id) == nullptr) {
     operation->fail(Error(ErrorCode::unknown_model, fmt::format("no model '{}' is deployed", model_id)));
+    record(undeploy_entry(by, model_id, outcome_of(*operation)));
   } else {
-    parts_.loop.spawn(run_undeploy(model_id, drain, operation));
+    parts_.loop.spawn(run_undeploy(model_id, drain, operation, by));
   }
   return operation;
 }
 
-io::Task<> LocalTarget::run_undeploy(std::string model_id, base::Duration drain, OperationPtr operation) {
+void LocalTarget::record(const store::AuditEntry& entry) {
+  const auto recorded = parts_.environment.audit().append(entry);
+  if (!recorded)
+    telemetry::log(Level::error, "audit_not_written", recorded.error().to_string(),
+                   {{"action", entry.action}, {"subject", entry.subject}});
+}
+
+io::Task<> LocalTarget::run_undeploy(std::string model_id, base::Duration drain, OperationPtr operation,
+                                     store::Actor by) {
   if (const auto work = works_.find(model_id); work != works_.end()) {
     const OperationPtr running = work->second.operation;
     work->second.cancelled->store(true);
@@ -118,15 +156,20 @@ io::Task<> LocalTarget::run_undeploy(std::string model_id, base::Duration drain,
     } else {  // the deploy that was cut short has taken itself back
       operation->finish({{"undeployed", model_id}, {"replicas", 0}, {"requests_cut", 0}});
     }
+    record(undeploy_entry(by, model_id, outcome_of(*operation)));
+    co_return;
+  }
+  const auto removed =
+      parts_.environment.remove_deployment(model_id, undeploy_entry(by, model_id, store::kDone));
+  if (!removed) {
+    works_.erase(model_id);
+    operation->fail(removed.error());
     co_return;
   }
   // First nobody is sent there any more, then the replicas drain.
   Deployment gone = std::move(current_.at(model_id));
   current_.erase(model_id);
   publish();
-  const auto removed = parts_.environment.remove_deployment(model_id);
-  if (!removed)
-    telemetry::log(Level::error, "state_not_written", removed.error().to_string(), {{"model", model_id}});
   operation->progress({.phase = "drain",
                        .subject = model_id,
                        .total = gone.replicas.size(),

@@ -69,12 +69,12 @@ class LocalTarget {
   ~LocalTarget();
 
   // Joins an operation under way for the same values. Never null; may be over already.
-  // `keep_failed`: when it fails, the deployment stays and shows its failure (`up`), instead of being taken
-  // back.
-  OperationPtr deploy(const Asked& asked, bool keep_failed = false);
+  // `by`: who asks, for the audit log; what cannot be recorded there is refused. Nobody (restore()): nothing
+  // is recorded, and when it fails the deployment stays and shows its failure, instead of being taken back.
+  OperationPtr deploy(const Asked& asked, const std::optional<store::Actor>& by);
   // Decides everything, changes nothing.
   OperationPtr rehearse(const Asked& asked);
-  OperationPtr undeploy(const std::string& model_id, base::Duration drain);
+  OperationPtr undeploy(const std::string& model_id, base::Duration drain, const store::Actor& by);
   // Starts `wanted` (the blueprint's models), then what the environment has stored beside them. A deployment
   // that cannot start stays, with its failure.
   void restore(const std::vector<Asked>& wanted);
@@ -94,10 +94,14 @@ class LocalTarget {
   struct Work {
     OperationPtr operation;
     Asked asked;
+    std::optional<store::Actor> by = {};  // deploy()'s
     std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
   };
-  OperationPtr begin(const Asked& asked, Resolved resolved, bool keep_failed);
-  io::Task<> run_deploy(std::string model_id, Work work, bool keep_failed);
+  // The operation that answers at once, null where one has to begin; and what the audit log says of it.
+  std::pair<OperationPtr, std::string_view> answer_at_once(const Asked& asked,
+                                                           const base::Result<Resolved>& resolved);
+  OperationPtr begin(const Asked& asked, Resolved resolved, const std::optional<store::Actor>& by);
+  io::Task<> run_deploy(std::string model_id, Work work);
   io::Task<base::Result<void>> bring_up(const std::string& model_id, const Work& work);
   io::Task<> look_at_gpus();
   bool uses_gpus() const;
@@ -105,12 +109,15 @@ class LocalTarget {
   base::Result<void> start_replicas(const std::string& model_id, const Work& work,
                                     const codec::GgufInfo& info);
   io::Task<base::Result<void>> wait_until_ready(const std::string& model_id, const Work& work);
-  io::Task<> run_undeploy(std::string model_id, base::Duration drain, OperationPtr operation);
+  io::Task<> run_undeploy(std::string model_id, base::Duration drain, OperationPtr operation,
+                          store::Actor by);
   io::Task<std::vector<StoppedReplica>> stop_replicas(std::vector<DeployedReplica> replicas,
                                                       base::Deadline deadline);
   bool is_healthy(const Deployment& deployment) const;
-  void store_deployment(const std::string& model_id, const Deployment& deployment);
+  void store_deployment(const std::string& model_id, const Deployment& deployment, const Work& work);
   void relay_progress(const supervisor::Replica& replica);
+  // What was refused or has ended; where that cannot be written it is logged.
+  void record(const store::AuditEntry& entry);
   void publish();
 
   TargetParts parts_;

@@ -15,9 +15,12 @@ namespace slipway::control {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
+
+const store::Actor kBy{.via = "control", .uid = 1000, .pid = 4711};
 
 class TargetTest : public ::testing::Test {
  protected:
@@ -90,6 +93,10 @@ class TargetTest : public ::testing::Test {
     }
     return ::testing::AssertionSuccess();
   }
+  OperationPtr deploy(const Asked& asked) { return target_->deploy(asked, kBy); }
+  OperationPtr undeploy(const std::string& id, base::Duration drain) {
+    return target_->undeploy(id, drain, kBy);
+  }
   OperationPtr finish(OperationPtr operation) {
     EXPECT_TRUE(until([&] { return operation->over(); }));
     return operation;
@@ -117,7 +124,7 @@ class TargetTest : public ::testing::Test {
 };
 
 TEST_F(TargetTest, ADeployEndsWhenEveryReplicaIsReadyAndIsPublishedAndStored) {
-  const auto op = target_->deploy(values("two", "load_ms=50", 2));
+  const auto op = deploy(values("two", "load_ms=50", 2));
   ASSERT_NE(published("two"), nullptr) << "clients hear that it is coming";
   EXPECT_NE(published("two")->unready_reason, "");
   finish(op);
@@ -134,7 +141,7 @@ TEST_F(TargetTest, AModelForAGpuTakesItsMemoryAndOneForTheProcessorStaysOff) {
   gpus_ = {{"CUDA0", "NVIDIA X", 24'000'000'000, 23'000'000'000}};
   close();
   open();
-  const auto on_gpu = finish(target_->deploy(values("fast", "", 2, "gpu")));
+  const auto on_gpu = finish(deploy(values("fast", "", 2, "gpu")));
   ASSERT_FALSE(on_gpu->error()) << on_gpu->error()->to_string();
   std::uint64_t taken = 0;
   for (const DeployedReplica& r : target_->find("fast")->replicas) {
@@ -144,7 +151,7 @@ TEST_F(TargetTest, AModelForAGpuTakesItsMemoryAndOneForTheProcessorStaysOff) {
     taken += r.plan.gpu_bytes;
   }
   EXPECT_EQ(target_->ground().gpus[0].free_bytes, 23'000'000'000 - taken);
-  const auto off_gpu = finish(target_->deploy(values("slow")));
+  const auto off_gpu = finish(deploy(values("slow")));
   ASSERT_FALSE(off_gpu->error()) << off_gpu->error()->to_string();
   EXPECT_EQ(target_->find("slow")->replicas[0].plan.load.device, "cpu");
   EXPECT_EQ(target_->find("slow")->replicas[0].plan.gpu_bytes, 0u);
@@ -165,33 +172,33 @@ TEST_F(TargetTest, AModelDeployedByItsNameUsesAGpuWhereThereIsOne) {
 
 TEST_F(TargetTest, GaugesSayHowManyReplicasAreInEachStateAsLongAsTheModelIsThere) {
   ReplicaGauges gauges(*target_, *supervisor_, metrics_);
-  finish(target_->deploy(values("two", "", 2)));
+  finish(deploy(values("two", "", 2)));
   gauges.refresh();
   const std::string with = metrics_.render(false);
   EXPECT_THAT(with, HasSubstr("slipway_replicas_desired{model=\"two\"} 2\n"));
   EXPECT_THAT(with, HasSubstr("slipway_replicas{model=\"two\",state=\"ready\"} 2\n"));
   EXPECT_THAT(with, HasSubstr("slipway_replicas{model=\"two\",state=\"crash_loop\"} 0\n"));
-  finish(target_->undeploy("two", 1s));
+  finish(undeploy("two", 1s));
   gauges.refresh();
   EXPECT_THAT(metrics_.render(false), Not(HasSubstr("model=\"two\",state=")));
 }
 
 TEST_F(TargetTest, TheSameDeployAgainChangesNothingAndOneUnderWayIsJoined) {
   const Asked asked = values("a", "load_ms=100");
-  const auto first = target_->deploy(asked);
-  EXPECT_EQ(target_->deploy(asked), first);
+  const auto first = deploy(asked);
+  EXPECT_EQ(deploy(asked), first);
   finish(first);
   const auto id = published("a")->replicas[0].id;
-  const auto again = target_->deploy(asked);
+  const auto again = deploy(asked);
   EXPECT_TRUE(again->over());
   EXPECT_FALSE(again->error());
   EXPECT_EQ(published("a")->replicas[0].id, id);
 }
 
 TEST_F(TargetTest, OtherValuesReplaceAModelWithoutAGap) {
-  finish(target_->deploy(values("a")));
+  finish(deploy(values("a")));
   const auto before = published("a")->replicas[0].id;
-  const auto op = target_->deploy(values("a", "load_ms=50"));
+  const auto op = deploy(values("a", "load_ms=50"));
   ASSERT_TRUE(until([&] {
     EXPECT_EQ(ready(*published("a")), 1) << "somebody is always ready";
     return op->over();
@@ -202,7 +209,7 @@ TEST_F(TargetTest, OtherValuesReplaceAModelWithoutAGap) {
 }
 
 TEST_F(TargetTest, ADeployThatCannotStartIsTakenBackWithTheWorkersOwnWords) {
-  const auto op = finish(target_->deploy(values("a", "fail_code=E4005")));
+  const auto op = finish(deploy(values("a", "fail_code=E4005")));
   ASSERT_TRUE(op->error());
   EXPECT_EQ(op->error()->code(), base::ErrorCode::load_failed);
   EXPECT_THAT(op->error()->message(), HasSubstr("does not like this model"));
@@ -212,9 +219,9 @@ TEST_F(TargetTest, ADeployThatCannotStartIsTakenBackWithTheWorkersOwnWords) {
 }
 
 TEST_F(TargetTest, AFailedReplacementLeavesTheOldOneServing) {
-  finish(target_->deploy(values("a")));
+  finish(deploy(values("a")));
   const auto before = published("a")->replicas[0].id;
-  EXPECT_TRUE(finish(target_->deploy(values("a", "exit_at_start=3")))->error());
+  EXPECT_TRUE(finish(deploy(values("a", "exit_at_start=3")))->error());
   ASSERT_NE(published("a"), nullptr);
   EXPECT_EQ(published("a")->replicas[0].id, before);
   EXPECT_EQ(ready(*published("a")), 1);
@@ -224,7 +231,7 @@ TEST_F(TargetTest, ACorruptFileIsRefusedBeforeAnyWorkerSeesIt) {
   Asked asked = values("a");
   const auto file = dir_ / ("a" + std::to_string(files_) + ".gguf");
   std::filesystem::resize_file(file, 100);
-  const auto op = finish(target_->deploy(asked));
+  const auto op = finish(deploy(asked));
   ASSERT_TRUE(op->error());
   EXPECT_EQ(op->error()->code(), base::ErrorCode::gguf_corrupt);
   EXPECT_THAT(op->error()->message(), HasSubstr("offset"));
@@ -232,8 +239,8 @@ TEST_F(TargetTest, ACorruptFileIsRefusedBeforeAnyWorkerSeesIt) {
 }
 
 TEST_F(TargetTest, UndeployStopsRoutingBeforeItDrains) {
-  finish(target_->deploy(values("a", "ignores_term")));
-  const auto op = target_->undeploy("a", 200ms);
+  finish(deploy(values("a", "ignores_term")));
+  const auto op = undeploy("a", 200ms);
   ASSERT_TRUE(until([&] { return published("a") == nullptr; }));
   EXPECT_EQ(supervisor_->replicas().size(), 1u) << "it still drains";
   finish(op);
@@ -243,14 +250,75 @@ TEST_F(TargetTest, UndeployStopsRoutingBeforeItDrains) {
 }
 
 TEST_F(TargetTest, UndeployEndsADeployThatIsUnderWay) {
-  const auto deploy = target_->deploy(values("a", "load_hangs"));
+  const auto first = deploy(values("a", "load_hangs"));
   ASSERT_TRUE(until([&] { return !supervisor_->replicas().empty(); }));
-  const auto op = finish(target_->undeploy("a", 1s));
-  ASSERT_TRUE(deploy->over());
-  EXPECT_EQ(deploy->error()->code(), base::ErrorCode::interrupted);
+  const auto op = finish(undeploy("a", 1s));
+  ASSERT_TRUE(first->over());
+  EXPECT_EQ(first->error()->code(), base::ErrorCode::interrupted);
   EXPECT_FALSE(op->error());
   EXPECT_TRUE(supervisor_->replicas().empty());
-  EXPECT_EQ(target_->undeploy("a", 1s)->error()->code(), base::ErrorCode::unknown_model);
+  EXPECT_EQ(undeploy("a", 1s)->error()->code(), base::ErrorCode::unknown_model);
+}
+
+// The audit log's records, as "action subject outcome".
+std::vector<std::string> recorded(const store::Environment& environment) {
+  std::vector<std::string> out;
+  const auto check = environment.audit().check([&out](const store::AuditRecord& record) {
+    const auto value = nlohmann::json::parse(record.text);
+    EXPECT_EQ(value["by"], (nlohmann::json{{"via", "control"}, {"uid", 1000}, {"pid", 4711}}));
+    out.push_back(value["action"].get<std::string>() + " " + value["subject"].get<std::string>() + " " +
+                  value["outcome"].get<std::string>());
+  });
+  EXPECT_TRUE(check && check->broken == 0);
+  return out;
+}
+
+TEST_F(TargetTest, WhatIsAskedIsInTheAuditLogWithItsOutcome) {
+  const Asked asked = values("a", "load_ms=50");
+  const auto first = deploy(asked);
+  deploy(asked);
+  finish(first);
+  deploy(asked);
+  finish(deploy(values("a", "fail_code=E4005")));
+  deploy({.values = "model: [", .source = "bad.yaml", .name = {}, .replicas = {}});
+  undeploy("b", 1s);
+  finish(undeploy("a", 1s));
+  EXPECT_THAT(recorded(*environment_),
+              ElementsAre("deploy a begun", "deploy a joined", "deploy a done", "deploy a unchanged",
+                          "deploy a begun", "deploy a load_failed", "deploy bad.yaml syntax",
+                          "undeploy b unknown_model", "undeploy a done"));
+}
+
+TEST_F(TargetTest, TheAuditLogHasTheHashOfValuesAndNotTheirSecrets) {
+  Asked asked = values("a");
+  asked.values += "    env:\n      HF_TOKEN: a canary\n";
+  finish(deploy(asked));
+  ASSERT_TRUE(environment_->audit().check([&asked](const store::AuditRecord& record) {
+    EXPECT_THAT(record.text, Not(HasSubstr("canary")));
+    EXPECT_EQ(nlohmann::json::parse(record.text)["details"]["values"], store::audit_hash(asked.values));
+  }));
+}
+
+TEST_F(TargetTest, ARestartAsksForNothing) {
+  finish(deploy(values("a")));
+  const auto before = recorded(*environment_);
+  close();
+  open();
+  target_->restore({});
+  ASSERT_TRUE(until([&] { return target_->operations().empty(); }));
+  EXPECT_EQ(recorded(*environment_), before);
+}
+
+TEST_F(TargetTest, WhatCannotBeRecordedIsRefused) {
+  finish(deploy(values("a")));
+  ASSERT_TRUE(
+      environment_->database().execute("CREATE TRIGGER full BEFORE INSERT ON audit "
+                                       "BEGIN SELECT RAISE(ABORT, 'no room'); END"));
+  EXPECT_TRUE(deploy(values("b"))->error());
+  EXPECT_EQ(target_->find("b"), nullptr);
+  EXPECT_TRUE(finish(undeploy("a", 1s))->error());
+  EXPECT_NE(published("a"), nullptr);
+  EXPECT_EQ(environment_->deployments()->size(), 1u);
 }
 
 TEST_F(TargetTest, ARehearsalSaysEverythingAndChangesNothing) {
@@ -267,7 +335,7 @@ TEST_F(TargetTest, ARehearsalSaysEverythingAndChangesNothing) {
 }
 
 TEST_F(TargetTest, WhatWasDeployedStartsAgainAfterARestart) {
-  finish(target_->deploy(values("a", "", 2)));
+  finish(deploy(values("a", "", 2)));
   close();
   open();
   target_->restore({});
@@ -275,7 +343,7 @@ TEST_F(TargetTest, WhatWasDeployedStartsAgainAfterARestart) {
 }
 
 TEST_F(TargetTest, AStoredModelThatCannotStartStaysAndSaysWhy) {
-  finish(target_->deploy(values("a")));
+  finish(deploy(values("a")));
   std::filesystem::remove_all(dir_ / "models");
   for (int i = 1; i <= files_; ++i) std::filesystem::remove(dir_ / ("a" + std::to_string(i) + ".gguf"));
   close();
@@ -289,8 +357,8 @@ TEST_F(TargetTest, AStoredModelThatCannotStartStaysAndSaysWhy) {
 }
 
 TEST_F(TargetTest, AtTheEndEveryReplicaStopsAndTheDeploymentsStayStored) {
-  finish(target_->deploy(values("a")));
-  finish(target_->deploy(values("b", "", 2)));
+  finish(deploy(values("a")));
+  finish(deploy(values("b", "", 2)));
   std::optional<std::vector<StoppedReplica>> stopped;
   loop_->spawn([](LocalTarget& t, std::optional<std::vector<StoppedReplica>>& out) -> io::Task<> {
     out = co_await t.stop_all(base::Deadline::after(20s));
@@ -302,7 +370,7 @@ TEST_F(TargetTest, AtTheEndEveryReplicaStopsAndTheDeploymentsStayStored) {
     EXPECT_EQ(::kill(s.report.pid, 0), -1);
   }
   EXPECT_EQ(environment_->deployments()->size(), 2u);
-  EXPECT_EQ(target_->deploy(values("c"))->error()->code(), base::ErrorCode::draining);
+  EXPECT_EQ(deploy(values("c"))->error()->code(), base::ErrorCode::draining);
 }
 
 TEST(Unready, SaysWhatIsLeftInWordsAClientCanShow) {

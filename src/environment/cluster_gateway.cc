@@ -38,18 +38,19 @@ Result<void> check_owner(ClusterModels& models, const std::string& environment) 
       .with_next("Use that one, take it away first, or leave gateway_image out of the blueprint.");
 }
 
-// The key, if the Secret had to be made.
+// The key, if the Secret had to be made. Prometheus gets one of its own, which asks no model.
 Result<std::string> make_keys(kube::Client& api, const std::string& environment) {
   SLIPWAY_TRY(const auto there, api.get(kSecrets.path(kGatewayNamespace, kKeys)));
   if (there) return std::string();
   std::string key = store::make_key_text();
+  const std::string metrics = store::make_key_text();
   SLIPWAY_RETURN_IF_ERROR(api.create(
       kSecrets.path(kGatewayNamespace),
       {{"apiVersion", "v1"},
        {"kind", "Secret"},
        {"metadata", {{"name", kKeys}, {"namespace", kGatewayNamespace}, {"labels", labels_of(environment)}}},
        {"type", "Opaque"},
-       {"stringData", {{"keys", key + "\n"}}}}));
+       {"stringData", {{"keys", fmt::format("{}\n{} scope=admin\n", key, metrics)}, {"metrics", metrics}}}}));
   return key;
 }
 

@@ -1,9 +1,10 @@
 // Slipway's own chart on a cluster of somebody's: gateways and a controller, in the namespace
 // kGatewayNamespace.
 //
-// The first installation makes the Secret of keys with one key in it, which is returned then and kept nowhere
-// else; pods wait for it. What is not of this environment is never taken over. Blocking; threads: main.
-// Failure: name_conflict where the namespace or the release is another's; of kube::Client and kube::Helm.
+// The first installation makes the Secret of keys with one key for clients in it, which is returned then and
+// kept nowhere else, and one for Prometheus (entry `metrics`, scope admin); pods wait for it. What is not of
+// this environment is never taken over. Blocking; threads: main. Failure: name_conflict where the namespace
+// or the release is another's; of kube::Client and kube::Helm.
 #pragma once
 
 #include <string>

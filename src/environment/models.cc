@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "codec/platform_files.h"
+#include "environment/cluster_gateway.h"
 #include "environment/session.h"
 #include "kube/model_facts.h"
 #include "kube/model_pods.h"
@@ -92,15 +93,18 @@ Result<ClusterModels> ClusterModels::open(const io::Paths& paths, const std::str
 
 kube::Chart ClusterModels::chart_of(const std::string& release, const std::string& values,
                                     std::int64_t replicas) const {
+  std::vector<std::string> set;
+  if (replicas > 0) set.push_back(fmt::format("inference.modelServer.deployment.replicas={}", replicas));
+  // What is set wins over the file, which may name another one.
+  if (place_.gateway && !values.contains("gatewayNamespace"))
+    set.push_back(fmt::format("networkPolicy.gatewayNamespace={}", kGatewayNamespace));
   return {.release = release,
           .name_space = place_.name_space,
           .chart = chart_.string(),
           .repository = {},
           .version = {},
           .values = values,
-          .set = replicas > 0
-                     ? std::vector{fmt::format("inference.modelServer.deployment.replicas={}", replicas)}
-                     : std::vector<std::string>()};
+          .set = std::move(set)};
 }
 
 Result<std::string> ClusterModels::render(const std::string& release, const std::string& values,

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "base/result.h"
-#include "domain/key.h"
 #include "domain/replica.h"
 #include "gateway/server.h"
 
@@ -23,10 +22,8 @@ namespace slipway::gateway {
 
 struct GatewayRoleOptions {
   std::string listen = "127.0.0.1:8000";
-  // One key a line: KEY [requests/min [tokens/min [concurrent]]], # comments; nobody outside its owner and
-  // group may read it.
-  std::string key_file;
-  std::string log;  // request log: a file (appended), "-" for stdout, empty for none
+  std::string key_file;  // key_file.h; nobody outside its owner and group may read it
+  std::string log;       // request log: a file (appended), "-" for stdout, empty for none
   int threads = 1;
   base::Duration drain = std::chrono::seconds(30);
   bool ready_without_models = false;  // GatewayOptions'
@@ -40,8 +37,5 @@ base::Result<void> run_gateway_role(const GatewayRoleOptions& options,
 
 // "MODEL=ENDPOINT" each, ENDPOINT as in io::parse_endpoint; a model may be named twice.
 base::Result<domain::Snapshot> static_snapshot(const std::vector<std::string>& replicas);
-base::Result<domain::KeySet> parse_key_file(std::string_view text);
-// Keys that were there before keep their slots, and so what they have used of their limits.
-void keep_slots(domain::KeySet& fresh, const domain::KeySet& before);
 
 }  // namespace slipway::gateway

@@ -58,14 +58,19 @@ struct HttpServerOptions {
   bool reuse_port = false;
 };
 
+struct PeerProcess {
+  std::uint32_t uid = 0;
+  std::int32_t pid = 0;  // as it was when it connected
+};
+
 // One request and its answer. Lives as long as the handler's coroutine.
 class Exchange {
  public:
   virtual ~Exchange() = default;
   virtual const codec::HttpHead& head() const = 0;    // views stay valid for the exchange's life
   virtual std::string_view peer_address() const = 0;  // "127.0.0.1", empty for unix sockets
-  // The peer's user id on a unix socket (SO_PEERCRED); nullopt on TCP.
-  virtual std::optional<std::uint32_t> peer_uid() const { return std::nullopt; }
+  // Who connected to a unix socket (SO_PEERCRED); nullopt on TCP.
+  virtual std::optional<PeerProcess> peer() const { return std::nullopt; }
   // The whole body, up to max_body; valid for the exchange's life. Call at most once.
   virtual Task<base::Result<std::string_view>> body() = 0;
 

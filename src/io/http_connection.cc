@@ -167,12 +167,12 @@ Task<> ServerConnection::close_gently() {
   }
 }
 
-std::optional<std::uint32_t> ServerConnection::peer_uid() const {
-  ucred peer{};
-  socklen_t size = sizeof(peer);
-  if (!peer_.empty() || ::getsockopt(socket_.fd(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+std::optional<PeerProcess> ServerConnection::peer() const {
+  ucred who{};
+  socklen_t size = sizeof(who);
+  if (!peer_.empty() || ::getsockopt(socket_.fd(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0)
     return std::nullopt;
-  return peer.uid;
+  return PeerProcess{.uid = who.uid, .pid = who.pid};
 }
 
 void ServerConnection::on_client_gone(std::function<void()> on_gone) {

@@ -35,7 +35,7 @@ class ServerConnection final
 
   const codec::HttpHead& head() const override { return head_; }
   std::string_view peer_address() const override { return peer_; }
-  std::optional<std::uint32_t> peer_uid() const override;
+  std::optional<PeerProcess> peer() const override;
   Task<base::Result<std::string_view>> body() override;
   Task<base::Result<void>> respond(int status, Headers headers, std::string_view body) override;
   base::Result<void> start_stream(int status, Headers headers) override;

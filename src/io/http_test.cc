@@ -226,7 +226,8 @@ TEST(HttpServerTest, UnreadBodiesAreNotTakenForTheNextRequest) {
 TEST(HttpServerTest, UnixSocketsAreForTheirOwnerAndKnowThePeer) {
   const Endpoint where{unix_path("http"), "", 0};
   const auto handler = [](Exchange& x) -> Task<> {
-    EXPECT_EQ(x.peer_uid(), ::getuid());
+    EXPECT_EQ(x.peer()->uid, ::getuid());
+    EXPECT_EQ(x.peer()->pid, ::getpid());
     EXPECT_EQ(x.peer_address(), "");
     (void)co_await x.respond(200, {}, "local");
   };

@@ -28,6 +28,13 @@ constexpr auto kMigrations = std::to_array<std::string_view>({
         number INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT NOT NULL, json TEXT NOT NULL,
         at_ms INTEGER NOT NULL) STRICT;
     )sql",
+    R"sql(
+      CREATE TABLE audit (number INTEGER PRIMARY KEY, record TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
+      CREATE TRIGGER audit_never_changes BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+      CREATE TRIGGER audit_never_shrinks BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+    )sql",
 });
 
 bool valid_name(std::string_view name) {
@@ -142,20 +149,28 @@ base::Result<std::optional<Holder>> Environment::holder(const io::Paths& paths, 
   return std::optional(found);
 }
 
-base::Result<void> Environment::put_deployment(const Deployment& deployment) {
+base::Result<void> Environment::put_deployment(const Deployment& deployment,
+                                               const std::optional<AuditEntry>& why) {
+  SLIPWAY_TRY(Transaction transaction, Transaction::begin(database_));
   Statement statement = database_.prepare(
       "INSERT OR REPLACE INTO deployments (model_id, model_values, source, replicas, created_ms) VALUES "
       "(?,?,?,?,?)");
   statement.bind(deployment.model_id).bind(deployment.values).bind(deployment.source);
   statement.bind(deployment.replicas ? std::optional<std::int64_t>(*deployment.replicas) : std::nullopt);
   SLIPWAY_RETURN_IF_ERROR(statement.bind(millis(deployment.created)).step());
-  return {};
+  if (why) SLIPWAY_RETURN_IF_ERROR(audit().append(*why));
+  return transaction.commit();
 }
 
-base::Result<bool> Environment::remove_deployment(std::string_view model_id) {
+base::Result<bool> Environment::remove_deployment(std::string_view model_id,
+                                                  const std::optional<AuditEntry>& why) {
+  SLIPWAY_TRY(Transaction transaction, Transaction::begin(database_));
   Statement statement = database_.prepare("DELETE FROM deployments WHERE model_id = ?");
   SLIPWAY_RETURN_IF_ERROR(statement.bind(model_id).step());
-  return database_.changes() > 0;
+  const bool was_there = database_.changes() > 0;
+  if (why) SLIPWAY_RETURN_IF_ERROR(audit().append(*why));
+  SLIPWAY_RETURN_IF_ERROR(transaction.commit());
+  return was_there;
 }
 
 base::Result<std::vector<Deployment>> Environment::deployments() const {
@@ -183,7 +198,8 @@ base::Result<std::optional<std::string>> Environment::setting(std::string_view n
 }
 
 base::Result<std::int64_t> Environment::add_receipt(std::string_view what, std::string_view json,
-                                                    base::WallTime now) {
+                                                    base::WallTime now,
+                                                    const std::optional<AuditEntry>& why) {
   SLIPWAY_TRY(Transaction transaction, Transaction::begin(database_));
   std::int64_t number = 0;
   {
@@ -195,6 +211,7 @@ base::Result<std::int64_t> Environment::add_receipt(std::string_view what, std::
     Statement prune = database_.prepare("DELETE FROM receipts WHERE number <= ?");
     SLIPWAY_RETURN_IF_ERROR(prune.bind(number - kKeptReceipts).step());
   }
+  if (why) SLIPWAY_RETURN_IF_ERROR(audit().append(*why));
   SLIPWAY_RETURN_IF_ERROR(transaction.commit());
   return number;
 }

@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "io/files.h"
+#include "store/audit.h"
 #include "store/sqlite.h"
 
 namespace slipway::store {
@@ -66,16 +67,21 @@ class Environment {
 
   const EnvironmentPaths& paths() const { return paths_; }
   const Database& database() const { return database_; }
+  AuditLog audit() const { return AuditLog(database_); }
 
-  base::Result<void> put_deployment(const Deployment& deployment);  // replaces the one of that model id
-  base::Result<bool> remove_deployment(std::string_view model_id);  // false: there was none
-  base::Result<std::vector<Deployment>> deployments() const;        // ordered by model id
+  // `why`, here and below: the audit log's record of this change, written in the same transaction.
+  // Replaces the one of that model id.
+  base::Result<void> put_deployment(const Deployment& deployment, const std::optional<AuditEntry>& why = {});
+  // False: there was none.
+  base::Result<bool> remove_deployment(std::string_view model_id, const std::optional<AuditEntry>& why = {});
+  base::Result<std::vector<Deployment>> deployments() const;  // ordered by model id
 
   base::Result<void> set_setting(std::string_view name, std::string_view value);
   base::Result<std::optional<std::string>> setting(std::string_view name) const;
 
   // Returns its number. The oldest beyond kKeptReceipts are removed.
-  base::Result<std::int64_t> add_receipt(std::string_view what, std::string_view json, base::WallTime now);
+  base::Result<std::int64_t> add_receipt(std::string_view what, std::string_view json, base::WallTime now,
+                                         const std::optional<AuditEntry>& why = {});
   base::Result<std::vector<Receipt>> receipts() const;  // newest first
 
  private:

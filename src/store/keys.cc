@@ -159,6 +159,23 @@ base::Result<void> forget_old_keys(const Database& database, base::WallTime now)
   return {};
 }
 
+// What a key may do, for the audit log.
+nlohmann::json rights(const NewKey& key) {
+  nlohmann::json out{{"name", key.name}, {"scopes", key.scopes}};
+  if (!key.models.empty()) out["models"] = key.models;
+  if (key.limits.requests_per_minute > 0) out["requests_per_minute"] = key.limits.requests_per_minute;
+  if (key.limits.tokens_per_minute > 0) out["tokens_per_minute"] = key.limits.tokens_per_minute;
+  if (key.limits.concurrent > 0) out["concurrent"] = key.limits.concurrent;
+  if (key.expires) out["expires"] = base::to_rfc3339(*key.expires);
+  return out;
+}
+
+// The caller hears why it was refused even where that cannot be written down.
+void record_refusal(const Database& database, AuditEntry entry, const base::Error& error) {
+  entry.outcome = base::info(error.code()).symbol;
+  (void)AuditLog(database).append(entry);
+}
+
 }  // namespace
 
 domain::KeyDigest key_digest(std::string_view text) {
@@ -182,7 +199,15 @@ std::string make_key_text() {
   return text;
 }
 
-base::Result<CreatedKey> KeyStore::create(const NewKey& wanted, base::WallTime now) {
+base::Result<CreatedKey> KeyStore::create(const NewKey& wanted, base::WallTime now, const Actor& by) {
+  AuditEntry entry{
+      .at = now, .by = by, .action = "key.create", .subject = wanted.name, .details = rights(wanted)};
+  auto created = insert(wanted, now, entry);
+  if (!created) record_refusal(*database_, std::move(entry), created.error());
+  return created;
+}
+
+base::Result<CreatedKey> KeyStore::insert(const NewKey& wanted, base::WallTime now, AuditEntry entry) {
   SLIPWAY_RETURN_IF_ERROR(check_wanted(wanted, now));
   SLIPWAY_TRY(Transaction transaction, Transaction::begin(*database_));
   SLIPWAY_RETURN_IF_ERROR(forget_old_keys(*database_, now));
@@ -201,6 +226,8 @@ base::Result<CreatedKey> KeyStore::create(const NewKey& wanted, base::WallTime n
   const std::string text = make_key_text();
   Key key = make_key(wanted, text, *slot, now);
   SLIPWAY_RETURN_IF_ERROR(insert_key(*database_, key));
+  entry.subject = key.id.str();
+  SLIPWAY_RETURN_IF_ERROR(AuditLog(*database_).append(entry));
   SLIPWAY_RETURN_IF_ERROR(transaction.commit());
   return CreatedKey{std::move(key), text};
 }
@@ -216,7 +243,17 @@ base::Result<std::vector<Key>> KeyStore::list() const {
   }
 }
 
-base::Result<Key> KeyStore::revoke(std::string_view id_or_name, base::WallTime now) {
+base::Result<Key> KeyStore::revoke(std::string_view id_or_name, base::WallTime now, const Actor& by) {
+  AuditEntry entry{.at = now, .by = by, .action = "key.revoke", .subject = std::string(id_or_name)};
+  if (is_well_formed_key(id_or_name)) entry.subject = "(the text of a key)";
+  auto revoked = mark_revoked(id_or_name, entry);
+  if (!revoked) record_refusal(*database_, std::move(entry), revoked.error());
+  return revoked;
+}
+
+base::Result<Key> KeyStore::mark_revoked(std::string_view id_or_name, AuditEntry entry) {
+  const base::WallTime now = entry.at;
+  SLIPWAY_TRY(Transaction transaction, Transaction::begin(*database_));
   SLIPWAY_TRY(const auto keys, list());
   const auto found = std::ranges::find_if(keys, [&](const Key& key) {
     return key.id.str() == id_or_name || (key.name == id_or_name && live(key, now));
@@ -226,10 +263,17 @@ base::Result<Key> KeyStore::revoke(std::string_view id_or_name, base::WallTime n
                        fmt::format("there is no key with the id or name \"{}\"", id_or_name))
         .with_next("Run: slipway keys list");
   Key key = *found;
-  if (key.revoked) return key;
-  Statement statement = database_->prepare("UPDATE keys SET revoked_ms = ? WHERE id = ?");
-  SLIPWAY_RETURN_IF_ERROR(statement.bind(now.time_since_epoch().count()).bind(key.id.str()).step());
-  key.revoked = now;
+  entry.subject = key.id.str();
+  entry.details = {{"name", key.name}};
+  if (key.revoked) {
+    entry.outcome = kUnchanged;
+  } else {
+    Statement statement = database_->prepare("UPDATE keys SET revoked_ms = ? WHERE id = ?");
+    SLIPWAY_RETURN_IF_ERROR(statement.bind(now.time_since_epoch().count()).bind(key.id.str()).step());
+    key.revoked = now;
+  }
+  SLIPWAY_RETURN_IF_ERROR(AuditLog(*database_).append(entry));
+  SLIPWAY_RETURN_IF_ERROR(transaction.commit());
   return key;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "domain/key.h"
+#include "store/audit.h"
 #include "store/sqlite.h"
 
 namespace slipway::store {
@@ -48,15 +49,18 @@ class KeyStore {
   // The database outlives the store and has state_migrations() applied.
   explicit KeyStore(const Database& database) : database_(&database) {}
 
+  // Every change and every refusal is recorded in the audit log, a change in its own transaction.
   // name_conflict when a live key has that name; bad_value for a field or when kMaxKeys are live.
-  base::Result<CreatedKey> create(const NewKey& wanted, base::WallTime now);
+  base::Result<CreatedKey> create(const NewKey& wanted, base::WallTime now, const Actor& by);
   base::Result<std::vector<domain::Key>> list() const;  // by creation, revoked and expired ones too
   // By id or by a live key's name. not_found when neither; revoking twice is not an error.
-  base::Result<domain::Key> revoke(std::string_view id_or_name, base::WallTime now);
+  base::Result<domain::Key> revoke(std::string_view id_or_name, base::WallTime now, const Actor& by);
   // What the gateway reads: keys that are not revoked and have not been expired for longer than kSlotRest.
   base::Result<domain::KeySet> load(bool required, base::WallTime now) const;
 
  private:
+  base::Result<CreatedKey> insert(const NewKey& wanted, base::WallTime now, AuditEntry entry);
+  base::Result<domain::Key> mark_revoked(std::string_view id_or_name, AuditEntry entry);
   const Database* database_;
 };
 

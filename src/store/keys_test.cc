@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 constexpr base::WallTime kNow{1'795'503'301'000ms};
+const Actor kBy{.via = "control", .uid = 1000, .pid = 4711};
 
 class Keys : public ::testing::Test {
  protected:
@@ -24,7 +25,7 @@ class Keys : public ::testing::Test {
     EXPECT_TRUE(database_.execute("PRAGMA synchronous=OFF"));  // hundreds of commits; none has to survive
   }
   CreatedKey create(std::string name, base::WallTime now = kNow, std::optional<base::WallTime> expires = {}) {
-    auto created = store_.create({.name = std::move(name), .expires = expires}, now);
+    auto created = store_.create({.name = std::move(name), .expires = expires}, now, kBy);
     EXPECT_TRUE(created) << created.error().to_string();
     return *created;
   }
@@ -90,7 +91,7 @@ TEST_F(Keys, EveryFieldSurvives) {
                       .scopes = {"inference", "admin"},
                       .limits = {.requests_per_minute = 60, .tokens_per_minute = 100'000, .concurrent = 4},
                       .expires = kNow + 24h};
-  ASSERT_TRUE(store_.create(wanted, kNow));
+  ASSERT_TRUE(store_.create(wanted, kNow, kBy));
   const auto keys = *store_.list();
   ASSERT_EQ(keys.size(), 1u);
   EXPECT_EQ(keys[0].name, wanted.name);
@@ -106,25 +107,25 @@ TEST_F(Keys, EveryFieldSurvives) {
 
 TEST_F(Keys, ARevokedKeyIsGoneFromTheSetAndStaysInTheList) {
   const CreatedKey created = create("ci");
-  ASSERT_TRUE(store_.revoke(created.key.id.str(), kNow + 1s));
+  ASSERT_TRUE(store_.revoke(created.key.id.str(), kNow + 1s, kBy));
   EXPECT_TRUE(store_.load(true, kNow + 1s)->keys.empty());
   EXPECT_EQ(store_.list()->at(0).revoked, kNow + 1s);
-  const auto again = store_.revoke(created.key.id.str(), kNow + 5s);
+  const auto again = store_.revoke(created.key.id.str(), kNow + 5s, kBy);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->revoked, kNow + 1s);
 }
 
 TEST_F(Keys, RevokeTakesALiveKeysName) {
   create("ci");
-  ASSERT_TRUE(store_.revoke("ci", kNow));
-  const auto second = store_.revoke("ci", kNow + 1s);
+  ASSERT_TRUE(store_.revoke("ci", kNow, kBy));
+  const auto second = store_.revoke("ci", kNow + 1s, kBy);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code(), base::ErrorCode::not_found);
 }
 
 TEST_F(Keys, ALiveNameIsTakenAndAnEndedOneIsFree) {
   create("ci", kNow, kNow + 1h);
-  const auto second = store_.create({.name = "ci"}, kNow);
+  const auto second = store_.create({.name = "ci"}, kNow, kBy);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code(), base::ErrorCode::name_conflict);
   create("ci", kNow + 2h);
@@ -140,7 +141,7 @@ TEST_F(Keys, WrongFieldsAreRefusedWithTheReason) {
       {{.name = "a", .expires = kNow}, "in the past"},
   };
   for (const auto& [wanted, reason] : cases) {
-    const auto created = store_.create(wanted, kNow);
+    const auto created = store_.create(wanted, kNow, kBy);
     ASSERT_FALSE(created) << reason;
     EXPECT_EQ(created.error().code(), base::ErrorCode::bad_value);
     EXPECT_THAT(created.error().message(), HasSubstr(reason));
@@ -150,7 +151,7 @@ TEST_F(Keys, WrongFieldsAreRefusedWithTheReason) {
 
 TEST_F(Keys, EndedKeysAreForgottenAfterTheirTime) {
   const CreatedKey old = create("old");
-  ASSERT_TRUE(store_.revoke("old", kNow));
+  ASSERT_TRUE(store_.revoke("old", kNow, kBy));
   create("expired", kNow, kNow + 1h);
   create("live");
   create("new", kNow + kKeptAfterEnd + 2h);
@@ -167,9 +168,52 @@ TEST_F(Keys, TheLastSlotIsTheLastKey) {
                                   std::to_string(slot) + ")"));
   ASSERT_TRUE(database_.execute("COMMIT"));
   EXPECT_EQ(create("last").key.slot, domain::kMaxKeys - 1);
-  const auto full = store_.create({.name = "one more"}, kNow);
+  const auto full = store_.create({.name = "one more"}, kNow, kBy);
   ASSERT_FALSE(full);
   EXPECT_THAT(full.error().message(), HasSubstr("4096"));
+}
+
+// The audit log's records, as "action subject outcome".
+std::vector<std::string> recorded(const Database& database) {
+  std::vector<std::string> out;
+  const auto check = AuditLog(database).check([&out](const AuditRecord& record) {
+    const auto value = nlohmann::json::parse(record.text);
+    out.push_back(value["action"].get<std::string>() + " " + value["subject"].get<std::string>() + " " +
+                  value["outcome"].get<std::string>());
+  });
+  EXPECT_TRUE(check && check->broken == 0);
+  return out;
+}
+
+TEST_F(Keys, EveryChangeAndRefusalIsInTheAuditLogWithoutTheKey) {
+  const CreatedKey created = create("ci");
+  const std::string id = created.key.id.str();
+  EXPECT_FALSE(store_.create({.name = "ci"}, kNow, kBy));
+  ASSERT_TRUE(store_.revoke("ci", kNow, kBy));
+  ASSERT_TRUE(store_.revoke(id, kNow, kBy));
+  EXPECT_FALSE(store_.revoke("ci", kNow, kBy));
+  EXPECT_FALSE(store_.revoke(created.text, kNow, kBy));
+  EXPECT_THAT(recorded(database_),
+              ::testing::ElementsAre("key.create " + id + " done", "key.create ci name_conflict",
+                                     "key.revoke " + id + " done", "key.revoke " + id + " unchanged",
+                                     "key.revoke ci not_found", "key.revoke (the text of a key) not_found"));
+  ASSERT_TRUE(database_.execute("PRAGMA wal_checkpoint(TRUNCATE)"));
+  EXPECT_EQ(folder_.read("state.db").find(created.text.substr(8, 32)), std::string::npos);
+}
+
+TEST_F(Keys, AKeyWhoseRecordCannotBeWrittenIsNotMade) {
+  ASSERT_TRUE(
+      database_.execute("CREATE TRIGGER full BEFORE INSERT ON audit "
+                        "BEGIN SELECT RAISE(ABORT, 'no room'); END"));
+  EXPECT_FALSE(store_.create({.name = "ci"}, kNow, kBy));
+  EXPECT_TRUE(store_.list()->empty());
+  ASSERT_TRUE(database_.execute("DROP TRIGGER full"));
+  create("ci");
+  ASSERT_TRUE(
+      database_.execute("CREATE TRIGGER full BEFORE INSERT ON audit "
+                        "BEGIN SELECT RAISE(ABORT, 'no room'); END"));
+  EXPECT_FALSE(store_.revoke("ci", kNow, kBy));
+  EXPECT_FALSE(store_.list()->at(0).revoked);
 }
 
 // Whatever the order of creating, revoking and expiring: no two keys that are in the set, or that ended less
@@ -188,7 +232,7 @@ TEST_F(Keys, SlotsAreNeverShared) {
             rng.below(2) == 0 ? std::optional(now + std::chrono::minutes(1 + rng.below(90))) : std::nullopt;
         create(std::to_string(i), now, expires);
       } else {
-        ASSERT_TRUE(store_.revoke(keys[rng.below(keys.size())].id.str(), now));
+        ASSERT_TRUE(store_.revoke(keys[rng.below(keys.size())].id.str(), now, kBy));
       }
       std::set<std::uint32_t> taken;
       for (const auto& key : *store_.list()) {

@@ -156,7 +156,9 @@ def test_a_gateway_comes_with_its_first_key_and_goes_without_a_trace(slipway):
     again = slipway.json("up", "-f", file)["gateway"]
     assert again["key"] is None, "a key is shown once"
     secret = json.loads(slipway.server.kubectl("get", "secret", "slipway-keys", "-n", "slipway", "-o", "json").stdout)
-    assert base64.b64decode(secret["data"]["keys"]).decode() == first["key"] + "\n"
+    keys, metrics = (base64.b64decode(secret["data"][name]).decode() for name in ("keys", "metrics"))
+    assert metrics.startswith("sk-slip-") and metrics != first["key"], "Prometheus has a key of its own"
+    assert keys == f"{first['key']}\n{metrics} scope=admin\n"
     for part in ("gateway", "controller"):
         got = slipway.server.kubectl("get", "deployment", f"slipway-{part}", "-n", "slipway", "-o", "json").stdout
         (container,) = json.loads(got)["spec"]["template"]["spec"]["containers"]
@@ -164,6 +166,11 @@ def test_a_gateway_comes_with_its_first_key_and_goes_without_a_trace(slipway):
     level = slipway.server.kubectl("get", "namespace", "slipway", "-o", "json").stdout
     assert json.loads(level)["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     assert slipway.json("status")["models"] == [], "a gateway is no model"
+    # Models let in gateways of this namespace, unless their file says otherwise.
+    named = "kubernetes.io/metadata.name: slipway"
+    assert named in slipway.run("deploy", slipway.folder / "qwen.yaml", "--dry-run").stdout
+    (slipway.folder / "any.yaml").write_text(VALUES + 'networkPolicy: {gatewayNamespace: ""}\n')
+    assert named not in slipway.run("deploy", slipway.folder / "any.yaml", "--dry-run").stdout
     # Nothing on this machine holds the key.
     kept = [file for file in (slipway.folder / "slipway").rglob("*") if file.is_file()]
     assert kept and not any(first["key"] in file.read_text(errors="replace") for file in kept)

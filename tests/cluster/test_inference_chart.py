@@ -113,6 +113,17 @@ def test_every_release_has_a_policy_that_names_who_may_come_in_and_where_pods_ma
             assert rule.get("to"), rule
 
 
+def test_gateways_come_from_one_namespace_where_it_is_named(values):
+    def gateways(**policy):
+        (peer,) = one(values(of(networkPolicy=policy)), "NetworkPolicy")["spec"]["ingress"][0]["from"]
+        assert peer["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "slipway"}
+        return peer["namespaceSelector"]
+
+    assert gateways() == gateways(gatewayNamespace="") == {}
+    assert gateways(gatewayNamespace="slipway") == {"matchLabels": {"kubernetes.io/metadata.name": "slipway"}}
+    assert "gatewayNamespace" in values.refusal(of(networkPolicy={"gatewayNamespace": "Slipway"}))
+
+
 def test_egress_never_reaches_a_neighbour_in_the_cluster(values):
     policy = one(values(of()), "NetworkPolicy")
     (store,) = [rule for rule in policy["spec"]["egress"] if {"protocol": "TCP", "port": 443} in rule.get("ports", [])]

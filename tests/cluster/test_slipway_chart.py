@@ -332,10 +332,13 @@ def test_no_gateway_is_without_keys_and_they_are_a_file_that_is_renewed(objects,
 def test_a_secret_is_made_only_from_keys_that_are_given(objects, chart):
     assert not [item for item in objects["default"] if item["kind"] == "Secret"]
     made = one(objects["with-keys-and-monitoring"], "Secret")["stringData"]
-    assert made["keys"] == "sk-slip-0123456789abcdef 60 10000\nsk-slip-fedcba9876543210\n"
+    assert made["keys"] == "sk-slip-0123456789abcdef 60 10000\nsk-slip-fedcba9876543210 scope=admin\n"
     assert made["metrics"] == "sk-slip-fedcba9876543210"
     assert "keys.lines" in chart.refusal({"keys": {"create": True}})
     assert "/keys/lines/0" in chart.refusal({"keys": {"create": True, "lines": ["short"]}})
+    assert "/keys/lines/0" in chart.refusal({"keys": {"create": True, "lines": ["sk-slip-0123456789abcdef scope=root"]}})
+    both = chart({"keys": {"create": True, "lines": ["sk-slip-0123456789abcdef 60 scope=inference,admin"]}})
+    assert one(both, "Secret")["stringData"] == {"keys": "sk-slip-0123456789abcdef 60 scope=inference,admin\n"}
 
 
 @pytest.mark.parametrize("kind,endpoints", [("PodMonitor", "podMetricsEndpoints"), ("ServiceMonitor", "endpoints")])
@@ -344,6 +347,10 @@ def test_prometheus_shows_a_key_from_the_secret(chart, taken, kind, endpoints):
     found = chart({"monitoring": {"enabled": True, "kind": kind}})
     (endpoint,) = one(found, kind)["spec"][endpoints]
     assert endpoint["authorization"] == {"type": "Bearer", "credentials": {"name": "slipway-keys", "key": "metrics"}}
+    # The key that it shows reads metrics and asks no model.
+    keys = {"create": True, "lines": ["sk-slip-0123456789abcdef"], "metrics": "sk-slip-fedcba9876543210"}
+    secret = one(chart({"keys": keys, "monitoring": {"enabled": True, "kind": kind}}), "Secret")["stringData"]
+    assert f"{secret['metrics']} scope=admin" in secret["keys"].splitlines()
     assert not taken.refusals(found)
 
 

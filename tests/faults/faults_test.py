@@ -1,7 +1,10 @@
 """Everything that can die, does: workers, the daemon, clients, disks. Nothing may hang, end cleanly after a failure, or stay."""
+import http.client
 import os
 import signal
+import sqlite3
 import subprocess
+import threading
 import time
 import unittest
 
@@ -213,6 +216,70 @@ class Faults(unittest.TestCase):
         self.assertEqual(self.world.call("DELETE", "keys/" + made["id"])[1], {"revoked": made["id"]})
         status, answer = self.world.call("DELETE", "keys/key_none")
         self.assertEqual((status, answer["error"]["symbol"]), (404, "not_found"))
+
+    def test_the_audit_log_says_who_did_what_and_no_secret(self):
+        made = self.world.call("POST", "keys", {"name": "ci"})[1]
+        self.deploy("m", replicas=2)
+        self.world.call("DELETE", "models/nobody")
+        self.world.call("DELETE", "keys/" + made["id"])
+        self.world.call("POST", "shutdown", {"drain_s": 1})
+        self.assertEqual(self.world.daemon.wait(60), 0)
+        records = self.world.audit()
+        self.assertEqual([(r["action"], r["subject"], r["outcome"]) for r in records],
+                         [("start", "local", "done"), ("key.create", made["id"], "done"), ("deploy", "m", "begun"),
+                          ("deploy", "m", "done"), ("undeploy", "nobody", "unknown_model"), ("key.revoke", made["id"], "done"),
+                          ("down", "local", "begun"), ("down", "local", "done")])
+        self.assertEqual(records[0]["by"], {"via": "daemon", "uid": os.getuid(), "pid": self.world.daemon.pid})
+        for record in records[1:]:
+            self.assertEqual(record["by"], {"via": "control", "uid": os.getuid(), "pid": os.getpid()})
+        self.assertNotIn(made["key"][8:], str(records))
+
+    def test_kill_9_never_parts_a_key_from_its_record(self):
+        for _ in range(10):
+            made = []
+
+            def make():
+                try:
+                    while True:
+                        made.append(self.world.call("POST", "keys", {"name": f"k{time.monotonic_ns()}"}))
+                except (OSError, http.client.HTTPException):
+                    pass  # the daemon is gone
+
+            maker = threading.Thread(target=make)
+            maker.start()
+            wait_for(lambda: len(made) > 3, "keys are being made")
+            self.world.daemon.kill()
+            self.world.daemon.wait()
+            maker.join()
+            self.world.daemon.stdout.close()
+            self.world.daemon.stderr.close()
+            self.world.start()
+            keys = {key["id"] for key in self.world.call("GET", "keys")[1]["keys"]}
+            recorded = {r["subject"] for r in self.world.audit() if r["action"] == "key.create" and r["outcome"] == "done"}
+            self.assertEqual(keys, recorded)
+
+    def test_a_start_says_where_the_audit_log_was_tampered_with(self):
+        for name in ("a", "b", "c"):
+            self.world.call("POST", "keys", {"name": name})
+        self.world.kill(self.world.daemon.pid, signal.SIGTERM)
+        self.assertEqual(self.world.daemon.wait(60), 0)
+        database = sqlite3.connect(self.world.home / "state/local/state.db")
+        with self.assertRaises(sqlite3.Error):
+            database.execute("UPDATE audit SET record = replace(record, '\"b\"', '\"x\"') WHERE number = 3")
+        database.execute("DROP TRIGGER audit_never_changes")
+        database.execute("UPDATE audit SET record = replace(record, '\"b\"', '\"x\"') WHERE number = 3")
+        database.commit()
+        database.close()
+        self.world.daemon.stdout.close()
+        self.world.daemon.stderr.close()
+        self.world.start()
+
+        def words():
+            logs = (self.world.home / "state/local/logs").iterdir()
+            return [line for file in logs for line in file.read_text().splitlines() if '"audit_broken"' in line]
+
+        (line,) = wait_for(words, "the log says it")
+        self.assertIn("record 3 of the audit log: it is not what was written", line)
 
     def test_bad_calls_are_coded_errors(self):
         for method, path, body, symbol in (

@@ -1,4 +1,6 @@
 """A whole daemon with fake workers, for fault tests: start it, deploy models with faults, stream through its gateway."""
+import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -6,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import tempfile
@@ -125,11 +128,10 @@ class World:
 
     def call(self, method, path, body=None):
         """(status, JSON) of a control call; of a stream: its last event's data."""
-        connection = UnixConnection(self.home / "run/local.sock")
-        connection.request(method, "/control/v1/" + path, None if body is None else json.dumps(body))
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
+        with contextlib.closing(UnixConnection(self.home / "run/local.sock")) as connection:
+            connection.request(method, "/control/v1/" + path, None if body is None else json.dumps(body))
+            answer = connection.getresponse()
+            text = answer.read().decode()
         if answer.getheader("content-type") == "text/event-stream":
             text = [line for line in text.splitlines() if line.startswith("data: ")][-1][6:]
         return answer.status, json.loads(text) if text else None
@@ -165,6 +167,19 @@ class World:
         text = answer.read().decode()
         connection.close()
         return answer.status, json.loads(text)
+
+    def audit(self):
+        """The records of the audit log, the chain walked by nothing of ours."""
+        database = sqlite3.connect(f"file:{self.home / 'state/local/state.db'}?mode=ro", uri=True)
+        rows = database.execute("SELECT record, hash FROM audit ORDER BY number").fetchall()
+        database.close()
+        records, before = [], "0" * 64
+        for record, digest in rows:
+            assert hashlib.blake2b(record.encode(), digest_size=32).hexdigest() == digest, record
+            records.append(json.loads(record))
+            assert (records[-1]["number"], records[-1]["previous"]) == (len(records), before), record
+            before = digest
+        return records
 
     def stream(self, model, **body):
         return Stream(self.port, model, **body)
