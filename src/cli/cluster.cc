@@ -65,8 +65,8 @@ Result<int> cluster_up(Invocation& invocation, const LoadedBlueprint& loaded) {
   work.watcher.step("ask the cluster");
   SLIPWAY_TRY(auto models, environment::ClusterModels::open(paths, blueprint.name, place, work.patience));
   SLIPWAY_TRY(const auto version, models.api().get("/version"));
-  SLIPWAY_TRY(const bool made,
-              environment::make_namespace(models.api(), place.name_space, blueprint.name, kModelPods));
+  SLIPWAY_TRY(const bool made, environment::make_namespace(models.api(), place.name_space, blueprint.name,
+                                                           kModelPods, work.patience));
   SLIPWAY_RETURN_IF_ERROR(environment::keep_cluster_place(paths, blueprint.name, place));
   environment::InstalledGateway gateway;
   if (!image.empty()) {

@@ -25,7 +25,8 @@ enum class Framework {
 };
 enum class Accelerator { gpu, neuron, graviton, cpu };
 
-// A scalar of a free map (`modelParameters`, `env`), with the place it was written.
+// A value of a free map (`modelParameters`, `env`), with the place it was written; a list or a map as its
+// text on one line, which only a cluster's chart understands.
 struct Parameter {
   std::variant<bool, std::int64_t, double, std::string> value;
   int line = 0;  // 1-based; 0 when it did not come from a file

@@ -14,6 +14,8 @@ using codec::field, codec::text;
 constexpr const char* kRelease = "slipway";
 constexpr const char* kKeys = "slipway-keys";
 constexpr const char* kChart = "charts/slipway/";
+constexpr auto kTerminating = std::chrono::minutes(5);  // gateways drain for two, balancers go after them
+constexpr auto kLook = std::chrono::seconds(1);
 const kube::Resource kNamespaces{"", "v1", "namespaces"}, kSecrets{"", "v1", "secrets"};
 
 Json labels_of(const std::string& environment) {
@@ -62,16 +64,25 @@ Result<std::string> maker_of(kube::Client& api, const std::string& name_space) {
 }
 
 Result<bool> make_namespace(kube::Client& api, const std::string& name, const std::string& environment,
-                            const std::string& level) {
-  SLIPWAY_TRY(const auto there, api.get(kNamespaces.path("", name)));
+                            const std::string& level, const io::Patience& patience) {
+  const auto path = kNamespaces.path("", name);
+  SLIPWAY_TRY(auto there, api.get(path));
+  const auto going = [](const Json& found) { return field(found, "metadata").contains("deletionTimestamp"); };
+  if (there && going(*there)) {
+    SLIPWAY_RETURN_IF_ERROR(
+        patience.until(fmt::format("namespace {} to be gone before it is made anew", name), kTerminating,
+                       kLook, [&]() -> Result<bool> {
+                         SLIPWAY_TRY(there, api.get(path));
+                         return !there || !going(*there);
+                       }));
+  }
   if (there) return false;
   Json labels = labels_of(environment);
   labels["pod-security.kubernetes.io/warn"] = "restricted";
   labels["pod-security.kubernetes.io/enforce"] = level;
-  SLIPWAY_RETURN_IF_ERROR(
-      api.apply(kNamespaces.path("", name), {{"apiVersion", "v1"},
-                                             {"kind", "Namespace"},
-                                             {"metadata", {{"name", name}, {"labels", std::move(labels)}}}}));
+  SLIPWAY_RETURN_IF_ERROR(api.apply(path, {{"apiVersion", "v1"},
+                                           {"kind", "Namespace"},
+                                           {"metadata", {{"name", name}, {"labels", std::move(labels)}}}}));
   return true;
 }
 
@@ -100,7 +111,8 @@ Result<InstalledGateway> install_gateway(ClusterModels& models, const std::strin
   SLIPWAY_TRY(Json picture, image_values(image));
   SLIPWAY_TRY(picture["architecture"], image_architecture());
   if (!installed_before) SLIPWAY_RETURN_IF_ERROR(check_owner(models, environment));
-  SLIPWAY_RETURN_IF_ERROR(make_namespace(models.api(), kGatewayNamespace, environment, "restricted"));
+  SLIPWAY_RETURN_IF_ERROR(
+      make_namespace(models.api(), kGatewayNamespace, environment, "restricted", models.patience()));
   SLIPWAY_TRY(const auto chart, write_chart(models.folder(), kChart));
   const Json values{{"image", picture}, {"modelNamespaces", Json::array({served})}};
   SLIPWAY_RETURN_IF_ERROR(models.helm().install({.release = kRelease,

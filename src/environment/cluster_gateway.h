@@ -29,9 +29,10 @@ base::Result<InstalledGateway> install_gateway(ClusterModels& models, const std:
 // With its namespace and keys, where install_gateway made them. False: there was none.
 base::Result<bool> remove_gateway(ClusterModels& models, const std::string& environment);
 
-// The namespace, made where it is not there; whether it was made. `level`: of Pod Security, enforced.
+// The namespace, made where it is not there; whether it was made. One that is being taken away is waited for.
+// `level`: of Pod Security, enforced.
 base::Result<bool> make_namespace(kube::Client& api, const std::string& name, const std::string& environment,
-                                  const std::string& level);
+                                  const std::string& level, const io::Patience& patience);
 // The environment that made the namespace; empty: none of ours, or it is not there.
 base::Result<std::string> maker_of(kube::Client& api, const std::string& name_space);
 // repository, tag and digest of the chart's values.

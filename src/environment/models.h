@@ -58,6 +58,7 @@ class ClusterModels {
   kube::Helm& helm() { return helm_; }
   const std::filesystem::path& folder() const { return folder_; }  // the environment's
   const ClusterPlace& place() const { return place_; }
+  const io::Patience& patience() const { return patience_; }
 
  private:
   ClusterModels(ClusterPlace place, kube::Client api, kube::Helm helm, std::filesystem::path folder,
