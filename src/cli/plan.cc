@@ -47,7 +47,7 @@ base::Result<std::vector<domain::ModelSpec>> load_models(const std::string& fold
   for (const auto& file : files) {
     SLIPWAY_TRY(const std::string text, io::read_file(file, codec::kValuesMaxBytes));
     SLIPWAY_TRY(domain::ModelSpec spec, codec::parse_values({file.string(), text}));
-    if (spec.framework != domain::Framework::s3_copy) out.push_back(std::move(spec));
+    out.push_back(std::move(spec));
   }
   return out;
 }

@@ -1,4 +1,6 @@
 // The verbs that look at a cloud environment before it exists: plan, addons, blueprint.
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <fstream>
 
@@ -40,6 +42,29 @@ TEST_F(PlanVerb, AsJsonWithTheReferencesModels) {
   EXPECT_EQ(plan["kubernetes_version"], "1.35");
   EXPECT_GE(plan["models"].size(), 8u);
   for (const Json& model : plan["models"]) EXPECT_FALSE(model["instance_type"].is_null()) << model;
+}
+
+TEST_F(PlanVerb, EveryNodeOfAModelIsPlannedOnAPoolThatTheEnvironmentHas) {
+  std::filesystem::create_directory(home_ / "models");
+  write("models/arm.yaml", "model: a/arm\ninference: {accelerator: graviton}\n");
+  write("models/copy.yaml", "s3ModelCopy: {model: a/copied, s3Bucket: b}\n");
+  write("models/ray.yaml", "model: a/ray\ninference: {framework: ray-vllm}\n");
+  write("models/trn2.yaml",
+        "model: a/trn2\ninference:\n  accelerator: neuron\n  modelServer: {deployment: {instanceType: "
+        "trn2.48xlarge}}\n");
+  const Ran r = ran({"plan", "-f", write("env.tfvars", "name = \"dev\"\ntarget = \"eks\"\n"), "--models",
+                     home_.string() + "/models", "-o", "json", "--day", "2026-11-24"});
+  ASSERT_EQ(r.exit_code, 3) << r.err;
+  const Json models = Json::parse(r.out)["models"];
+  ASSERT_EQ(models.size(), 4u);
+  EXPECT_TRUE(models[0]["instance_type"].is_null());
+  EXPECT_EQ(models[0]["why"], "the environment has no node pool for it: add graviton to nodepools");
+  EXPECT_EQ(models[1]["name"], "copied-copy");
+  EXPECT_EQ(models[1]["pool"], "general-purpose");
+  EXPECT_EQ(models[2]["pool"], "gpu");
+  EXPECT_EQ(models[2]["head"]["pool"], "general-purpose");
+  EXPECT_FALSE(models[2]["head"]["instance_type"].is_null());
+  EXPECT_THAT(models[3]["why"].get<std::string>(), testing::HasSubstr("trn2.48xlarge is beyond node_limits"));
 }
 
 TEST_F(PlanVerb, MistakesStopItBeforeAnything) {

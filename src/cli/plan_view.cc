@@ -61,6 +61,12 @@ std::string models_text(const Console& console, const Plan& plan) {
     table.add({without_controls(m.name), std::string(codec::to_string(m.framework)),
                fits ? m.choice.type->name : "none", fits ? std::to_string(m.pods) : "-",
                m.usd_hour_replica > 0 ? fmt::format("{:.3f}", m.usd_hour_replica) : "-", m.choice.why});
+    if (!m.head) continue;
+    table.add({"", "its head", m.head->choice.type ? m.head->choice.type->name : "none",
+               m.head->choice.type ? "1" : "-", "-",
+               m.head->usd_hour > 0
+                   ? fmt::format("{:.3f} USD an hour more, once; {}", m.head->usd_hour, m.head->choice.why)
+                   : m.head->choice.why});
   }
   return heading(console, "Models, on demand") + table.render(console.facts());
 }
@@ -116,17 +122,31 @@ Json bill_json(const Plan& plan) {
           {"unpriced", plan.bill.unpriced}};
 }
 
+Json pool_json(const policy::InstanceChoice& choice) {
+  return choice.pool.empty() ? Json() : Json(choice.pool);
+}
+
+Json head_json(const std::optional<environment::HeadPlan>& head) {
+  if (!head) return nullptr;
+  return {{"pool", pool_json(head->choice)},
+          {"instance_type", head->choice.type ? Json(head->choice.type->name) : Json()},
+          {"usd_hour", head->usd_hour > 0 ? Json(head->usd_hour) : Json()},
+          {"why", head->choice.why}};
+}
+
 Json models_json(const Plan& plan) {
   Json out = Json::array();
   for (const environment::ModelPlan& m : plan.models)
     out.push_back({{"name", m.name},
                    {"model", m.model},
                    {"framework", codec::to_string(m.framework)},
-                   {"pool", m.need.pool},
+                   {"file", m.file},
+                   {"pool", pool_json(m.choice)},
                    {"instance_type", m.choice.type ? Json(m.choice.type->name) : Json()},
                    {"nodes_a_replica", m.pods},
                    {"replicas", m.replicas},
                    {"usd_hour_a_replica", m.usd_hour_replica > 0 ? Json(m.usd_hour_replica) : Json()},
+                   {"head", head_json(m.head)},
                    {"why", m.choice.why}});
   return out;
 }

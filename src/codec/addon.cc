@@ -33,7 +33,8 @@ constexpr std::string_view kKeys[] = {"name",
                                       "crds",
                                       "licence",
                                       "notes",
-                                      "needs"};
+                                      "needs",
+                                      "daemons"};
 
 // Calls `read` with the fields of the map at `key`, when it is there.
 template <class Read>
@@ -78,16 +79,30 @@ Result<void> read_enabled(const YamlFields& at, Addon& out) {
   return {};
 }
 
-Result<void> read_needs(const YamlFields& at, Addon& out) {
-  static constexpr std::string_view kNeeds[] = {"cpu", "memory", "volumes_gib", "load_balancers"};
-  SLIPWAY_RETURN_IF_ERROR(at.only(kNeeds));
+Result<void> read_cpu_and_memory(const YamlFields& at, int& cpu_m, int& memory_mib) {
   SLIPWAY_TRY(const std::string cpu, at.text("cpu", false));
   SLIPWAY_TRY(const std::string memory, at.text("memory", false));
   const auto milli = quantity_milli(cpu.empty() ? "0" : cpu);
   const auto bytes = quantity(memory.empty() ? "0" : memory);
-  if (!milli || !bytes) return at.bad(at.map(), "'needs' has a cpu or memory that is no quantity");
-  out.needs.cpu_m = static_cast<int>(*milli);
-  out.needs.memory_mib = static_cast<int>(*bytes >> 20);
+  if (!milli || !bytes) return at.bad(at.map(), "its cpu or memory is no quantity");
+  cpu_m = static_cast<int>(*milli);
+  memory_mib = static_cast<int>(*bytes >> 20);
+  return {};
+}
+
+Result<void> read_daemons(const YamlFields& at, Addon& out) {
+  static constexpr std::string_view kDaemons[] = {"cpu", "memory", "accelerator", "arch"};
+  SLIPWAY_RETURN_IF_ERROR(at.only(kDaemons));
+  SLIPWAY_RETURN_IF_ERROR(read_cpu_and_memory(at, out.daemons.cpu_m, out.daemons.memory_mib));
+  SLIPWAY_TRY(out.daemons.accelerator, at.text("accelerator", false));
+  SLIPWAY_TRY(out.daemons.arch, at.text("arch", false));
+  return {};
+}
+
+Result<void> read_needs(const YamlFields& at, Addon& out) {
+  static constexpr std::string_view kNeeds[] = {"cpu", "memory", "volumes_gib", "load_balancers"};
+  SLIPWAY_RETURN_IF_ERROR(at.only(kNeeds));
+  SLIPWAY_RETURN_IF_ERROR(read_cpu_and_memory(at, out.needs.cpu_m, out.needs.memory_mib));
   SLIPWAY_TRY(const std::uint64_t volumes, at.number("volumes_gib", 100'000));
   SLIPWAY_TRY(const std::uint64_t balancers, at.number("load_balancers", 100));
   out.needs.volumes_gib = static_cast<int>(volumes);
@@ -130,6 +145,8 @@ Result<void> read_maps(const YamlFields& fields, const Source& source, Addon& ou
       within(fields, "source", source, [&](const YamlFields& at) { return read_source(at, out); }));
   SLIPWAY_RETURN_IF_ERROR(
       within(fields, "enabled_by", source, [&](const YamlFields& at) { return read_enabled(at, out); }));
+  SLIPWAY_RETURN_IF_ERROR(
+      within(fields, "daemons", source, [&](const YamlFields& at) { return read_daemons(at, out); }));
   return within(fields, "needs", source, [&](const YamlFields& at) { return read_needs(at, out); });
 }
 

@@ -66,6 +66,8 @@ InstanceType read_type(const Json& json) {
   out.vcpu = json.at("vcpu");
   out.memory_mib = json.at("memory_mib");
   out.local_nvme_gib = json.value("local_nvme_gib", std::int64_t{0});
+  if (const auto network = json.find("network_mbps"); network != json.end() && network->is_number())
+    out.network_mbps = *network;
   if (const auto gpu = json.find("gpu"); gpu != json.end() && gpu->value("manufacturer", "") == "nvidia") {
     out.device_name = gpu->value("name", "");
     out.gpus = gpu->value("count", 0);

@@ -128,11 +128,19 @@ bool is_dns_label(std::string_view s) {
          s.back() != '-';
 }
 
+// The map of a pod's resources in the file: of the accelerator's own block, of NIM's service, of the copy
+// job.
+std::string resources_path(const ModelSpec& spec) {
+  if (spec.framework == Framework::nim_operator) return "nimService.resources";
+  if (spec.framework == Framework::s3_copy) return "s3ModelCopy.resources";
+  return fmt::format("{}resources.{}", kDeployment, to_string(spec.accelerator));
+}
+
 // The larger of requests and limits; -1 when neither names the device.
-Result<int> devices(const Reader& r, std::string_view resources, std::string_view device) {
+Result<int> devices(const Reader& r, const std::string& resources, std::string_view device) {
   int most = -1;
   for (const std::string_view part : {"requests", "limits"}) {
-    const YamlNode* map = r.node(fmt::format("{}{}.{}", kDeployment, resources, part));
+    const YamlNode* map = r.node(fmt::format("{}.{}", resources, part));
     const YamlNode* n = map ? map->find(device) : nullptr;
     if (!n || n->is_null()) continue;
     const auto value = yaml_integer(*n, true);
@@ -150,21 +158,20 @@ int tensor_parallel(const ModelSpec& spec) {
   return n && *n >= 1 && *n <= 1'024 ? static_cast<int>(*n) : 1;
 }
 
-// What a pod asks for beside its devices; `part` is the accelerator's own block of resources.
-Result<void> read_requests(const Reader& r, ModelSpec& spec) {
-  const std::string part = fmt::format("{}resources.{}.requests", kDeployment, to_string(spec.accelerator));
-  const YamlNode* map = r.node(part);
+// cpu and memory of the requests at `path`; what they do not name stays as it is.
+Result<void> read_requests(const Reader& r, const std::string& path, int& cpu_m, std::int64_t& memory_mib) {
+  const YamlNode* map = r.node(path);
   if (!map) return {};
   if (const YamlNode* n = map->find("cpu"); n && !n->is_null()) {
     const auto milli = quantity_milli(n->text);
     if (!milli || *milli > 10'000'000)
       return r.bad(*n, "'cpu' must be a number of processors, such as 4 or 500m");
-    spec.cpu_request_m = static_cast<int>(*milli);
+    cpu_m = static_cast<int>(*milli);
   }
   if (const YamlNode* n = map->find("memory"); n && !n->is_null()) {
     const auto bytes = quantity(n->text);
     if (!bytes) return r.bad(*n, "'memory' must be an amount of memory, such as 60G or 32Gi");
-    spec.memory_request_mib = *bytes >> 20;
+    memory_mib = *bytes >> 20;
   }
   return {};
 }
@@ -172,10 +179,51 @@ Result<void> read_requests(const Reader& r, ModelSpec& spec) {
 Result<void> read_devices(const Reader& r, ModelSpec& spec) {
   if (spec.accelerator == Accelerator::graviton || spec.accelerator == Accelerator::cpu) return {};
   const bool gpu = spec.accelerator == Accelerator::gpu;
-  SLIPWAY_TRY(const int asked, devices(r, gpu ? "resources.gpu" : "resources.neuron",
-                                       gpu ? "nvidia.com/gpu" : "aws.amazon.com/neuron"));
-  spec.accelerators_per_replica = asked >= 0 ? asked : gpu ? tensor_parallel(spec) : 1;
+  SLIPWAY_TRY(const int asked,
+              devices(r, resources_path(spec), gpu ? "nvidia.com/gpu" : "aws.amazon.com/neuron"));
+  // NIM's cache is filled by a job without a device.
+  const int unsaid = spec.framework == Framework::nim_operator ? 0 : gpu ? tensor_parallel(spec) : 1;
+  spec.accelerators_per_replica = asked >= 0 ? asked : unsaid;
   return {};
+}
+
+// Where the file says which node, as path with its dot.
+std::string_view node_path(const Reader& r, Framework framework) {
+  if (framework == Framework::s3_copy) return "s3ModelCopy.";
+  if (framework == Framework::nim_operator) return r.node("nimService.image") ? "nimService." : "nimCache.";
+  return kDeployment;
+}
+
+// The node that the file names: by its own key, or by the label in a node selector.
+std::string instance_type(const Reader& r, std::string_view at) {
+  if (const std::string named = r.text(fmt::format("{}instanceType", at)); !named.empty()) return named;
+  const YamlNode* selector = r.node(fmt::format("{}nodeSelector", at));
+  const YamlNode* label = selector ? selector->find("node.kubernetes.io/instance-type") : nullptr;
+  return label && !label->is_null() ? label->text : std::string();
+}
+
+bool is_true(const YamlNode* node) {
+  return node && yaml_bool(*node).value_or(false);
+}
+
+// What the node must have beside room.
+Result<void> read_node(const Reader& r, ModelSpec& spec) {
+  spec.instance_type = instance_type(r, node_path(r, spec.framework));
+  if (spec.framework == Framework::lws_vllm && is_true(r.node("efa.enabled"))) {
+    SLIPWAY_TRY(spec.efa_devices, r.integer("efa.devices", 1, 0, 1'024));
+  }
+  if (spec.framework != Framework::s3_copy) return {};
+  if (is_true(r.node("s3ModelCopy.requireLocalNvme"))) {
+    SLIPWAY_TRY(spec.local_nvme_above_gib, r.integer("s3ModelCopy.storageSize", 100, 0, 1'000'000));
+  }
+  SLIPWAY_TRY(spec.network_above_mbps, r.integer("s3ModelCopy.requireNetworkBandwidth", 0, 0, 100'000'000));
+  return {};
+}
+
+Result<void> read_ray_head(const Reader& r, ModelSpec& spec) {
+  spec.ray_autoscaling = is_true(r.node("inference.rayOptions.autoscaling.enabled"));
+  return read_requests(r, "inference.rayOptions.head.requests", spec.head_cpu_request_m,
+                       spec.head_memory_request_mib);
 }
 
 Result<void> read_names(const Reader& r, ModelSpec& spec, const Source& source) {
@@ -194,7 +242,6 @@ Result<void> read_names(const Reader& r, ModelSpec& spec, const Source& source) 
                 "'inference.serviceName' is '{}'; it must be at most {} of a-z, 0-9 and '-', not at an end",
                 spec.service_name.substr(0, 80), kMaxServiceName));
   spec.service_namespace = r.text("inference.serviceNamespace", "default");
-  spec.instance_type = r.text("inference.modelServer.deployment.instanceType");
   return {};
 }
 
@@ -230,13 +277,18 @@ Result<ModelSpec> parse_values(const Source& source) {
   spec.source = source.name;
   SLIPWAY_TRY(spec.framework, r.choice("inference.framework", Framework::vllm, kFrameworks));
   if (!r.node("inference.framework") && r.node("s3ModelCopy.model")) spec.framework = Framework::s3_copy;
-  SLIPWAY_TRY(spec.accelerator, r.choice("inference.accelerator", Accelerator::gpu, kAccelerators));
+  const bool copies = spec.framework == Framework::s3_copy;
+  SLIPWAY_TRY(spec.accelerator,
+              r.choice("inference.accelerator", copies ? Accelerator::cpu : Accelerator::gpu, kAccelerators));
   SLIPWAY_RETURN_IF_ERROR(read_names(r, spec, source));
   SLIPWAY_RETURN_IF_ERROR(read_replicas(r, spec));
   SLIPWAY_TRY(spec.parameters, r.free_map("modelParameters"));
   SLIPWAY_TRY(spec.environment, r.free_map("inference.modelServer.env"));
   SLIPWAY_RETURN_IF_ERROR(read_devices(r, spec));
-  SLIPWAY_RETURN_IF_ERROR(read_requests(r, spec));
+  SLIPWAY_RETURN_IF_ERROR(
+      read_requests(r, resources_path(spec) + ".requests", spec.cpu_request_m, spec.memory_request_mib));
+  SLIPWAY_RETURN_IF_ERROR(read_node(r, spec));
+  SLIPWAY_RETURN_IF_ERROR(read_ray_head(r, spec));
   return spec;
 }
 

@@ -59,6 +59,66 @@ TEST(Values, AWholeFileIsRead) {
   EXPECT_EQ(spec->parameters.at("maxNumSeqs").line, 4);
 }
 
+TEST(Values, ACopyJobSaysItsOwnNode) {
+  const auto spec = read(R"(s3ModelCopy:
+  model: a/b
+  s3Bucket: c
+  instanceType: m6id.16xlarge
+  storageSize: 600
+  requireLocalNvme: true
+  requireNetworkBandwidth: 20000
+  resources: {requests: {cpu: 3, memory: 12Gi}}
+)");
+  ASSERT_TRUE(spec.has_value()) << spec.error().to_string();
+  EXPECT_EQ(spec->framework, Framework::s3_copy);
+  EXPECT_EQ(spec->accelerator, domain::Accelerator::cpu);
+  EXPECT_EQ(spec->accelerators_per_replica, 0);
+  EXPECT_EQ(spec->instance_type, "m6id.16xlarge");
+  EXPECT_EQ(spec->cpu_request_m, 3'000);
+  EXPECT_EQ(spec->memory_request_mib, 12 * 1'024);
+  EXPECT_EQ(spec->local_nvme_above_gib, 600);
+  EXPECT_EQ(spec->network_above_mbps, 20'000);
+}
+
+TEST(Values, ANodeSelectorMayNameTheInstanceType) {
+  const auto service = read(R"(model: meta/llama
+inference: {framework: nim-operator}
+nimService:
+  image: {repository: nvcr.io/nim/meta/llama, tag: 1.0.0}
+  resources: {requests: {cpu: 4, memory: 16Gi, nvidia.com/gpu: 1}}
+  nodeSelector: {node.kubernetes.io/instance-type: g6e.2xlarge}
+)");
+  ASSERT_TRUE(service.has_value()) << service.error().to_string();
+  EXPECT_EQ(service->instance_type, "g6e.2xlarge");
+  EXPECT_EQ(service->accelerators_per_replica, 1);
+  EXPECT_EQ(service->cpu_request_m, 4'000);
+  const auto cache = read(R"(model: meta/llama
+inference: {framework: nim-operator}
+nimCache:
+  nodeSelector: {node.kubernetes.io/instance-type: g6e.2xlarge}
+)");
+  ASSERT_TRUE(cache.has_value()) << cache.error().to_string();
+  EXPECT_EQ(cache->instance_type, "g6e.2xlarge");
+  EXPECT_EQ(cache->accelerators_per_replica, 0);
+}
+
+TEST(Values, RaysHeadAndEfaDevicesAreReadWhereTheFrameworkHasThem) {
+  const auto ray = read(R"(model: a/b
+inference:
+  framework: ray-vllm
+  rayOptions: {autoscaling: {enabled: true}, head: {requests: {cpu: 3, memory: 10Gi}}}
+efa: {enabled: true, devices: 4}
+)");
+  ASSERT_TRUE(ray.has_value()) << ray.error().to_string();
+  EXPECT_TRUE(ray->ray_autoscaling);
+  EXPECT_EQ(ray->head_cpu_request_m, 3'000);
+  EXPECT_EQ(ray->head_memory_request_mib, 10 * 1'024);
+  EXPECT_EQ(ray->efa_devices, 0);
+  const auto group = read("model: a/b\ninference: {framework: lws-vllm}\nefa: {enabled: true, devices: 4}\n");
+  ASSERT_TRUE(group.has_value()) << group.error().to_string();
+  EXPECT_EQ(group->efa_devices, 4);
+}
+
 TEST(Values, LocalParametersAreHonouredOrIgnoredWithAReason) {
   const auto spec = read(kWhole);
   const auto p = local_parameters(*spec);

@@ -16,6 +16,15 @@ struct AddonNeeds {
   int load_balancers = 0;
 };
 
+// What the add-on's DaemonSets take of every node, or of those with one accelerator ("gpu", "neuron") or
+// processor ("amd64").
+struct AddonDaemons {
+  int cpu_m = 0;
+  int memory_mib = 0;
+  std::string accelerator = {};
+  std::string arch = {};
+};
+
 struct Addon {
   std::string name = {};
   std::string title = {};
@@ -47,6 +56,7 @@ struct Addon {
   std::string licence = {};
   std::string notes = {};
   AddonNeeds needs = {};
+  AddonDaemons daemons = {};
 };
 
 }  // namespace slipway::domain

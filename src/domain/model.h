@@ -49,6 +49,12 @@ struct ModelSpec {
   int cpu_request_m = 0;             // thousandths of a processor a pod asks for; 0 = the file says nothing
   std::int64_t memory_request_mib = 0;  // 0 = the file says nothing
   std::string instance_type;
+  int efa_devices = 0;                    // EFA devices that a pod of a group asks for
+  std::int64_t local_nvme_above_gib = 0;  // the node has more local disk than this; 0 = any
+  std::int64_t network_above_mbps = 0;    // the node has more network than this; 0 = any
+  bool ray_autoscaling = false;           // Ray's own autoscaler runs beside its head
+  int head_cpu_request_m = 0;             // of Ray's head; 0 = the file says nothing
+  std::int64_t head_memory_request_mib = 0;
   std::map<std::string, Parameter> parameters;   // modelParameters, keys as written (camelCase)
   std::map<std::string, Parameter> environment;  // inference.modelServer.env
 };

@@ -20,6 +20,7 @@ struct InstanceType {
   int vcpu = 0;
   std::int64_t memory_mib = 0;
   std::int64_t local_nvme_gib = 0;
+  std::int64_t network_mbps = 0;    // 0: not known
   std::string device_name = {};     // "l40s", "inferentia2"; empty without accelerator
   int gpus = 0;                     // NVIDIA
   std::int64_t gpu_memory_mib = 0;  // of one GPU

@@ -88,17 +88,37 @@ std::vector<Creation> creations(const Cluster& c, const policy::VersionChoice& v
   return out;
 }
 
-ModelPlan plan_model(const domain::ModelSpec& spec, const domain::PriceList& prices, bool auto_mode) {
-  ModelPlan out{.name = spec.service_name,
+// What nodes cost and where they may come from.
+struct Nodes {
+  std::vector<policy::NodePool> pools;
+  const domain::PriceList& prices;
+  bool auto_mode = false;
+
+  policy::InstanceChoice choose(const policy::InstanceNeed& need) const {
+    return policy::choose_instance(need, pools, prices.instance_types);
+  }
+  // 0 when no type fits or its price is not known.
+  double usd_hour(const policy::InstanceChoice& choice) const {
+    const double usd = choice.type ? choice.type->usd_per_hour.value_or(0) : 0;
+    return usd * (auto_mode ? 1 + prices.auto_mode_share : 1);
+  }
+};
+
+ModelPlan plan_model(const domain::ModelSpec& spec, const Nodes& nodes) {
+  const bool copy = spec.framework == domain::Framework::s3_copy;
+  ModelPlan out{.name = spec.service_name + (copy ? "-copy" : ""),
+                .file = spec.source,
                 .model = spec.model,
                 .framework = spec.framework,
                 .need = policy::need_of(spec),
                 .pods = policy::pods_of(spec),
                 .replicas = spec.replicas};
-  out.choice = policy::choose_instance(out.need, prices.instance_types);
-  if (out.choice.type && out.choice.type->usd_per_hour)
-    out.usd_hour_replica =
-        *out.choice.type->usd_per_hour * out.pods * (auto_mode ? 1 + prices.auto_mode_share : 1);
+  out.choice = nodes.choose(out.need);
+  out.usd_hour_replica = nodes.usd_hour(out.choice) * out.pods;
+  if (const auto head = policy::head_need_of(spec)) {
+    out.head = HeadPlan{.need = *head, .choice = nodes.choose(*head)};
+    out.head->usd_hour = nodes.usd_hour(out.head->choice);
+  }
   return out;
 }
 
@@ -114,8 +134,10 @@ std::vector<policy::PlannedInstances> instances(const Plan& plan, const Cluster&
   for (const policy::PriceRow& row : plan.bill.rows)
     if (row.item.unit.starts_with("ec2:") && row.item.what != "core node")
       add(row.item.unit.substr(4), static_cast<int>(row.item.quantity), "add-ons");
-  for (const ModelPlan& m : plan.models)
+  for (const ModelPlan& m : plan.models) {
     if (m.choice.type) out.push_back({m.choice.type, m.pods * m.replicas, m.name});
+    if (m.head && m.head->choice.type) out.push_back({m.head->choice.type, 1, m.name + "'s head"});
+  }
   return out;
 }
 
@@ -153,8 +175,8 @@ Result<Plan> make_plan(const PlanInputs& in) {
   plan.creations = creations(c, version, plan.addons);
   const auto items = policy::fixed_items(c, on, version.support == policy::Support::extended, in.prices);
   plan.bill = policy::price(items, in.prices);
-  for (const domain::ModelSpec& spec : in.models)
-    plan.models.push_back(plan_model(spec, in.prices, c.auto_mode()));
+  const Nodes nodes{policy::node_pools(c, on), in.prices, c.auto_mode()};
+  for (const domain::ModelSpec& spec : in.models) plan.models.push_back(plan_model(spec, nodes));
   int balancers = 0;
   for (const domain::Addon& a : on) balancers += a.needs.load_balancers;
   plan.quotas = policy::quota_needs(c, instances(plan, c, in.prices), balancers);

@@ -2,6 +2,7 @@
 // that it needs and its risks. Pure: files and dates are inputs.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,15 +29,24 @@ struct Creation {
   std::string detail = {};  // "10.0.0.0/16 and 100.64.0.0/16"
 };
 
+// A node that one model has beside those of its replicas.
+struct HeadPlan {
+  policy::InstanceNeed need = {};
+  policy::InstanceChoice choice = {};
+  double usd_hour = 0;
+};
+
 struct ModelPlan {
   std::string name = {};  // serviceName
+  std::string file = {};  // that describes it
   std::string model = {};
   domain::Framework framework = domain::Framework::vllm;
   policy::InstanceNeed need = {};
   policy::InstanceChoice choice = {};
   int pods = 1;  // of one replica
   int replicas = 1;
-  double usd_hour_replica = 0;  // 0 when no type fits or its price is not known
+  double usd_hour_replica = 0;        // 0 when no type fits or its price is not known
+  std::optional<HeadPlan> head = {};  // Ray's; at most: it may share a node with others
 };
 
 struct Plan {

@@ -45,11 +45,11 @@ domain::AddonNeeds total_needs(std::span<const Addon> addons) {
   return sum;
 }
 
-void add_addon_nodes(std::vector<BillItem>& items, const domain::AddonNeeds& needs, const PriceList& prices) {
+void add_addon_nodes(std::vector<BillItem>& items, const domain::AddonNeeds& needs,
+                     std::span<const NodePool> pools, const PriceList& prices) {
   if (needs.cpu_m == 0) return;
-  const InstanceChoice choice = choose_instance(
-      {.pool = "general-purpose", .cpu_m = needs.cpu_m, .memory_mib = needs.memory_mib, .instance_type = {}},
-      prices.instance_types);
+  const InstanceChoice choice =
+      choose_instance({.cpu_m = needs.cpu_m, .memory_mib = needs.memory_mib}, pools, prices.instance_types);
   if (!choice.type) return;
   add(items, "Karpenter node for add-ons", fmt::format("{}{}", kInstance, choice.type->name), 1,
       fmt::format("at least one: they ask for {:.1f} CPU and {:.0f} GiB", needs.cpu_m / 1e3,
@@ -93,7 +93,7 @@ std::vector<BillItem> fixed_items(const Cluster& cluster, std::span<const Addon>
     add(items, "core node disk", "ebs-gp3", static_cast<double>(cluster.core_nodes) * cluster.core_disk_gib);
   }
   const domain::AddonNeeds needs = total_needs(addons);
-  add_addon_nodes(items, needs, prices);
+  add_addon_nodes(items, needs, node_pools(cluster, addons), prices);
   add(items, "add-on volumes", "ebs-gp3", needs.volumes_gib);
   add(items, "network load balancer", "nlb", needs.load_balancers);
   add(items, "its capacity units", "nlb-capacity-unit", needs.load_balancers * kLoadBalancerUnits,

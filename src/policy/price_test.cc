@@ -83,6 +83,7 @@ domain::Cluster cluster() {
   c.core_nodes = 2;
   c.core_disk_gib = 100;
   c.log_retention_days = 30;
+  c.node_limits = {{"cpu", 512}, {"memory_gib", 4'096}};
   c.switches["single_nat_gateway"] = true;
   return c;
 }

@@ -16,7 +16,9 @@ LEVELS = {"privileged", "baseline", "restricted"}
 @pytest.mark.parametrize("name", ADDONS)
 def test_addon_file_has_the_documented_form(name):
     facts = ADDONS[name].facts
-    assert set(facts) - {"needs"} == KEYS
+    assert set(facts) - {"needs", "daemons"} == KEYS
+    assert {"cpu", "memory"} <= set(facts.get("daemons", {"cpu": 0, "memory": 0})) <= {"cpu", "memory", "accelerator", "arch"}
+    assert facts.get("daemons", {}).get("accelerator", "gpu") in ("gpu", "neuron")
     assert set(facts.get("needs", {})) <= {"cpu", "memory", "volumes_gib", "load_balancers"}
     assert facts["name"] == name
     assert set(facts["newest_known"]) == {"version", "date"}
@@ -155,6 +157,24 @@ def test_needs_are_what_the_pods_request(name, rendered):
                 memory += item["spec"].get("replicas", 1) * memory_mib(requests.get("memory", "0Mi"))
     needs = ADDONS[name].facts.get("needs", {"cpu": "0m", "memory": "0Mi"})
     assert (cpu_m(needs["cpu"]), memory_mib(needs["memory"])) == (cpu, pytest.approx(memory, abs=1))
+
+
+# What these take of a node is not counted: a chart that is not here decides it, or only AL2023 nodes have it.
+UNCOUNTED = {"ebs-csi-driver", "neuron-device-plugin", "nvidia-device-plugin"}
+
+
+@pytest.mark.parametrize("name", ADDONS)
+def test_daemons_are_what_the_add_on_takes_of_every_node(name):
+    """`plan` leaves so much of a node to others; the charts' own values say it."""
+    folder, made = ADDONS[name].folder, [item for item in render.own_manifests(ADDONS[name]) if item["kind"] == "DaemonSet"]
+    asked = [container["resources"]["requests"] for item in made for container in item["spec"]["template"]["spec"]["containers"]]
+    if name == "kube-prometheus-stack":
+        asked = [yaml.safe_load(render.fill((folder / "values.yaml").read_text()))["prometheus-node-exporter"]["resources"]["requests"]]
+    elif any(check["kind"] == "DaemonSet" for check in ADDONS[name].facts["health"]) and not made and name not in UNCOUNTED:
+        asked = [yaml.safe_load(render.fill((folder / "values.yaml").read_text()))["resources"]["requests"]]
+    daemons = ADDONS[name].facts.get("daemons", {"cpu": "0m", "memory": "0Mi"})
+    assert cpu_m(daemons["cpu"]) == sum(cpu_m(entry["cpu"]) for entry in asked)
+    assert memory_mib(daemons["memory"]) == sum(memory_mib(entry["memory"]) for entry in asked)
 
 
 def settings(value, key):

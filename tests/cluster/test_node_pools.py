@@ -67,6 +67,19 @@ def test_a_model_that_selects_an_accelerator_finds_a_pool(pools, accelerator):
     pytest.fail(f"no pool offers {wanted}")
 
 
+def test_a_pod_that_names_no_type_is_offered_the_pool_of_small_nodes_before_those_of_one_dear_type(pools):
+    """Karpenter takes the heaviest pool that can hold a pod, and of equal weights the last by name, at any price."""
+    prices = {
+        item["name"].replace(".", "-"): item["on_demand_usd_per_hour_us_east_1"]
+        for item in json.loads((render.PLATFORM / "catalog/ec2-instance-types.json").read_text())["instance_types"]
+    }
+    weights = {name: pool["spec"]["weight"] for name, pool in pools.items() if name.startswith("gpu")}
+    heaviest_first = sorted(weights, key=lambda name: -weights[name])
+    assert heaviest_first[0] == "gpu" and len(set(weights.values())) == len(weights)
+    known = [price for name in heaviest_first[1:] if (price := prices[name.removeprefix("gpu-")])]
+    assert known == sorted(known)
+
+
 @pytest.mark.parametrize("legacy", LABELS["legacy_pools"])
 def test_a_pool_name_of_the_reference_leads_to_a_pool_with_its_families(pools, legacy):
     target = LABELS["legacy_pools"][legacy]
