@@ -17,7 +17,7 @@ from conftest import tool
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "slipway-tests"
 FOLDER = CACHE / "engines"
-IMAGE, CLAIM, VOLUME = "slipway.dev/engines:test", "engines", "slipway-engines"
+IMAGE, CLAIM, VOLUME = "slipway.dev/engines:v0.32.0", "engines", "slipway-engines"
 MOUNT = "/var/cache/slipway"  # of charts/inference
 TEXT_MODEL, PICTURE_MODEL = f"{MOUNT}/models/SmolLM2-135M-Instruct", f"{MOUNT}/models/tiny-pictures"
 # wget: KubeRay's probes; util-linux: vLLM asks lscpu; the libraries: torch.
@@ -31,7 +31,8 @@ if __name__ == "__main__":
 """
 SERVER = f"{MOUNT}/triton/pytriton/tritonserver"
 TRITON = f"""#!/bin/sh
-LD_LIBRARY_PATH={MOUNT}/triton/nvidia_pytriton.libs exec {SERVER}/bin/tritonserver --backend-directory={SERVER}/backends "$@"
+export LD_LIBRARY_PATH={MOUNT}/triton/nvidia_pytriton.libs ENGINE_SITE={MOUNT}/triton
+exec {SERVER}/bin/tritonserver --backend-directory={SERVER}/backends "$@"
 """
 # The volume is everybody's; what an engine writes goes where it is the pod's own.
 SCRATCH = {
@@ -49,7 +50,9 @@ SCRATCH = {
 def root_file_system(folder):
     """Debian with Python and four programs in front of the volume."""
     subprocess.run(["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(PACKAGES)}", "bookworm", folder], check=True)
-    (folder / "usr/lib/python3/dist-packages/engines.pth").write_text(f"{MOUNT}/site\n")
+    # Not PYTHONPATH: the Python inside of tritonserver does not look at it, and it has packages of its own.
+    place = f'import os, sys; sys.path.append(os.environ.get("ENGINE_SITE", "{MOUNT}/site"))'
+    (folder / "usr/lib/python3/dist-packages/engines.pth").write_text(place + "\n")
     programs = folder / "usr/local/bin"
     (programs / "python").symlink_to("/usr/bin/python3")
     texts = {
