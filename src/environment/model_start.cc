@@ -169,9 +169,8 @@ Result<StartedModel> ModelStart::wait(int replicas, base::Duration limit, const 
     if (now.complete) {
       const Json models = kube::models_of(now.pods);
       const Json none{{"id", model_}, {"state", "pending"}, {"replicas", Json::array()}};  // none is wanted
-      return StartedModel{.model = models.empty() ? none : models.front(),
-                          .phases = phases,
-                          .started = now.starting.size()};
+      return StartedModel{
+          .model = models.empty() ? none : models.front(), .phases = phases, .started = now.starting.size()};
     }
     if (auto error = hopeless(now, before_, model_)) return *std::move(error);
     const base::Duration elapsed = base::monotonic_now() - begin;
