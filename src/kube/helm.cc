@@ -95,15 +95,22 @@ Result<void> Helm::put_right(const Chart& chart) {
 }
 
 Result<void> Helm::install(const Chart& chart) {
+  constexpr std::string_view kCreate = "--create-namespace";
   SLIPWAY_RETURN_IF_ERROR(put_right(chart));
   std::vector<std::string> arguments = {"upgrade", "--install", chart.release};
   add_chart(arguments, chart);
-  arguments.insert(arguments.end(), {"--namespace", chart.name_space, "--create-namespace", "--skip-crds",
-                                     "--history-max", "5", "--values", "-"});
+  arguments.insert(arguments.end(),
+                   {"--namespace", chart.name_space, "--skip-crds", "--history-max", "5", "--values", "-"});
   for (int attempt = 1;; ++attempt) {
     SLIPWAY_TRY(const io::ToolAnswer answer, call(arguments, chart.values));
     if (answer.ok()) return {};
     const std::string words = answer.why();
+    // Not from the first: of a namespace that is there, somebody's maybe, Helm would change the labels.
+    if (words.find(fmt::format("namespaces \"{}\" not found", chart.name_space)) != std::string::npos &&
+        arguments.back() != kCreate) {
+      arguments.emplace_back(kCreate);
+      continue;
+    }
     const bool again = words.find("failed calling webhook") != std::string::npos ||
                        words.find("timeout") != std::string::npos || words.find("EOF") != std::string::npos ||
                        words.find("ServiceUnavailable") != std::string::npos;
