@@ -74,12 +74,12 @@ def name_of(rule):
 def run_key(case):
     """Cases of one key share a run of promtool: their file, their step, the recording rules that they need."""
     own = {name_of(r): r for g in groups(ALERTS / case.file) for r in g["rules"]}
-    needed, todo = set(), list(case.rules)
-    while todo:
-        rule = own[todo.pop()]
+    needed, waiting = set(), list(case.rules)
+    while waiting:
+        rule = own[waiting.pop()]
         if "record" in rule:
             needed.add(rule["record"])
-        todo += [n for n in set(re.findall(r"slipway:[\w:]+", rule["expr"])) & set(own) if n not in needed]
+        waiting += [n for n in set(re.findall(r"slipway:[\w:]+", rule["expr"])) & set(own) if n not in needed]
     return case.file, case.body.get("interval", "1m"), tuple(sorted(needed))
 
 

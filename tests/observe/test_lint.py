@@ -130,9 +130,9 @@ def test_a_planted_fault_is_caught(fault, tmp_path):
     findings = findings_of(change, tmp_path)
     found = [f for f in findings if words in f]
     assert found, f"{fault} was not caught; found: {findings}"
-    where, _, todo = found[0].partition("\n")
+    where, _, advice = found[0].partition("\n")
     assert where.startswith("service.json"), where
-    assert todo.strip(), "the finding does not say what to do"
+    assert advice.strip(), "the finding does not say what to do"
 
 
 def without(key, part="annotations"):
