@@ -125,6 +125,11 @@ def test_a_model_comes_and_goes_and_nothing_of_it_stays(slipway):
     assert not status["healthy"] and status["models"][0]["state"] == "crash_loop"
     table = slipway.run("status").stdout
     assert "qwen-b" in table and "exit 137 (OOMKilled)" in table and "4 restarts" in table
+    # As the controller would, which does not run here: the Deployment has nothing left to change.
+    seen = {"observedGeneration": deployment["metadata"]["generation"], "replicas": 2, "updatedReplicas": 2}
+    slipway.server.kubectl("patch", "deployment", "qwen", "-n", "lab-models", "--subresource=status", "-p", json.dumps({"status": seen}))
+    failed = slipway.run("deploy", slipway.folder / "qwen.yaml", "--replicas", 2, code=1)
+    assert "E4002" in failed.stderr and "qwen-b" in failed.stderr and "slipway undeploy qwen" in failed.stderr
     for name in ("qwen-a", "qwen-b"):
         slipway.server.kubectl("delete", "pod", name, "-n", "lab-models", "--grace-period=0", "--force")
     assert slipway.json("undeploy", "qwen")["undeployed"] == "qwen"
