@@ -8,27 +8,10 @@ import time
 
 import pytest
 import slipway_images
+from lab import worker_values
 from test_reasons_why import PROGRAM, Slipway
 
-REPOSITORY, TAG = slipway_images.WORKER_IMAGE.rsplit(":", 1)
-VALUES = {
-    "model": f"file:{slipway_images.TINY}",
-    "modelParameters": {"maxModelLen": 1024, "maxNumSeqs": 4},
-    "inference": {
-        "serviceName": "tiny",
-        "framework": "llama-cpp",
-        "accelerator": "cpu",
-        "modelServer": {
-            "image": {"repository": REPOSITORY, "tag": TAG},
-            "deployment": {
-                "replicas": 2,
-                "resources": {"cpu": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "500m", "memory": "1Gi"}}},
-            },
-        },
-    },
-    "llamaCpp": {"command": "/usr/bin/slipway-worker"},
-    "drain": {"endpointSeconds": 1, "seconds": 10, "marginSeconds": 2},
-}
+VALUES = worker_values("tiny", slipway_images.TINY, replicas=2)
 
 
 @pytest.fixture
@@ -36,7 +19,6 @@ def slipway(real, namespace, tmp_path):
     if not PROGRAM.exists():
         pytest.skip(f"needs {PROGRAM}: cmake --preset dev && cmake --build build/dev --target slipway")
     slipway_images.load(real)
-    real.kubectl("label", "node", "--all", "--overwrite", "slipway.dev/accelerator=none")
     return Slipway(tmp_path, real.kubeconfig, namespace)
 
 
