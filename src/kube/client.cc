@@ -167,7 +167,11 @@ Result<io::RestAnswer> Client::call(io::RestCall call) {
   if (!token_.empty()) call.headers.push_back("Authorization: Bearer " + token_);
   auto answer = rest_->call(call);
   if (!answer && answer.error().code() == ErrorCode::io_failed)
-    return Error(ErrorCode::unreachable_endpoint, answer.error().message());
+    return Error(ErrorCode::unreachable_endpoint, answer.error().message())
+        .with_next(
+            "Check that the cluster runs and that this machine reaches it: `kubectl cluster-info`. On EKS, "
+            "run "
+            "Slipway inside the VPC or add your address to allowed_inbound_cidrs.");
   return answer;
 }
 
